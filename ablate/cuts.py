@@ -1,0 +1,58 @@
+"""The cut: take back what training moved along some directions."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def cut_parameters(theta: Tensor, theta_0: Tensor, vectors: Tensor, dose: float | Tensor = 1.0) -> Tensor:
+    """θ' = θ − Σ_k α_k u_k u_kᵀ (θ − θ_0): what training moved along each u_k goes back by its dose α_k.
+
+    Args:
+        theta: trained parameters, (P,).
+        theta_0: initial parameters, (P,).
+        vectors: orthonormal directions u_k, (k, P); k may be 0.
+        dose: one α for all, or (k,), each its own; differentiable. 0 changes no bit, 1 takes it all back.
+
+    Returns:
+        (P,).
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    if theta.shape != theta_0.shape or vectors.ndim != 2 or vectors.shape[1:] != theta.shape:
+        raise ValueError(
+            f"a cut wants θ and θ_0 (P,) and directions (k, P); got {tuple(theta.shape)}, "
+            f"{tuple(theta_0.shape)} and {tuple(vectors.shape)}: directions of another network?"
+        )
+    doses = torch.as_tensor(dose, dtype=theta.dtype, device=theta.device)
+    if doses.ndim and doses.shape != vectors.shape[:1]:
+        raise ValueError(f"dose is of shape {tuple(doses.shape)}: give one number or {len(vectors)} of them")
+    vectors = vectors.to(theta)
+    return theta - (doses * (vectors @ (theta - theta_0))) @ vectors
+
+
+def relative_norm(cut: Tensor, theta: Tensor, theta_0: Tensor) -> float:
+    """‖θ' − θ‖ / ‖θ − θ_0‖: how much of what training moved the cut takes back."""
+    return float((cut - theta).norm() / (theta - theta_0).norm())
+
+
+def orthonormal(vectors: Tensor) -> Tensor:
+    """An orthonormal basis (k, P) of the span of the rows, in float64 inside; dependent rows are left out."""
+    basis, singular_values, _ = torch.linalg.svd(vectors.double() @ vectors.double().T)
+    keep = singular_values > 1e-10 * singular_values[:1].clamp_min(1e-300)
+    weights = basis[:, keep] / singular_values[keep].sqrt()
+    return (weights.T @ vectors.double()).to(vectors.dtype)
+
+
+def scaled_step(theta: Tensor, step: Tensor, norm: float) -> Tensor:
+    """θ moved along `step` by exactly `norm`: a control of a cut of that norm."""
+    length = step.norm()
+    return theta + step * (norm / length) if length > 0 else theta.clone()
+
+
+def moved_along(theta: Tensor, theta_0: Tensor, vectors: Sequence[Tensor] | Tensor) -> Tensor:
+    """What training moved along some orthonormal directions: −Σ u u ᵀ(θ − θ_0), (P,)."""
+    stacked = torch.stack(list(vectors))
+    return -((stacked @ (theta - theta_0)) @ stacked)

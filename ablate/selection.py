@@ -1,0 +1,100 @@
+"""Choosing directions by their profile alone, no behaviour looked at.
+
+Every choice is made among the directions u_1…u_m of a lens, with profiles v_k and singular values σ_k, and gives
+orthonormal directions: some of the u_k, or rotations inside their span. For a rotated direction u = Σ_k r_k u_k the
+gradients push it along Gᵀu = Σ_k σ_k r_k v_k, so its energy in a window of time is a quadratic form in r.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.linalg import eigh
+from torch import Tensor
+
+from ..analysis.directions import Directions
+from ..analysis.profiles import centre_of_mass
+from .cuts import orthonormal
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Directions to cut and how they were chosen.
+
+    Attributes:
+        vectors: (k, P) orthonormal, float32.
+        centre: energy-weighted centre of mass of their profiles, from 0 (start of training) to 1.
+        recipe: what to call to get them again, JSON-able.
+    """
+
+    vectors: Tensor
+    centre: float
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+def by_time(directions: Directions, count: int, *, latest: bool = False, skip: int = 0) -> Selection:
+    """The `count` earliest (or latest) directions by centre of mass, after leaving out the first `skip` of them."""
+    _check_count(directions, count + skip)
+    centres = centre_of_mass(directions.profiles)
+    order = np.argsort(-centres if latest else centres, kind="stable")[skip : skip + count]
+    recipe = {"by": "latest" if latest else "earliest", "count": count, "skip": skip, "among": len(centres)}
+    return Selection(_vectors(directions)[order], float(centres[order].mean()), recipe)
+
+
+def by_window(directions: Directions, count: int, start: int, stop: int) -> Selection:
+    """The `count` rotated directions whose pushes lie most in rows start…stop, as a share of all their pushes."""
+    return _rotated(directions, count, (start, stop), (0, len(directions.profiles)), "window")
+
+
+def by_contrast(directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int]) -> Selection:
+    """The `count` rotated directions with the most energy in one window per energy in another."""
+    return _rotated(directions, count, window, against, "contrast")
+
+
+def within_module(directions: Directions, selection: Selection, module: str) -> Selection:
+    """The part of selected directions that lies in one named module, made orthonormal again.
+
+    Raises:
+        ValueError: no parameter of the layout belongs to `module`.
+    """
+    inside = torch.zeros(selection.vectors.shape[1], dtype=torch.bool)
+    for name, (start, stop, _) in directions.layout.items():
+        if name.rpartition(".")[0] == module:
+            inside[start:stop] = True
+    if not inside.any():
+        modules = sorted({name.rpartition(".")[0] for name in directions.layout})
+        raise ValueError(f"module is {module!r}: give one of {', '.join(modules)}")
+    vectors = orthonormal(selection.vectors * inside)
+    return Selection(vectors, selection.centre, selection.recipe | {"module": module})
+
+
+def _rotated(
+    directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int], by: str
+) -> Selection:
+    _check_count(directions, count)
+    times = len(directions.profiles)
+    for start, stop in (window, against):
+        if not 0 <= start < stop <= times:
+            raise ValueError(f"a window is {start} to {stop}: give rows within 0 to {times}")
+    pushes = directions.profiles * directions.singular_values
+    wanted, other = (pushes[start:stop].T @ pushes[start:stop] for start, stop in (window, against))
+    # A ridge of the weakest direction's energy: without it the contrast ends in directions that hardly moved.
+    ridge = directions.singular_values[-1] ** 2 * np.eye(len(wanted))
+    _, rotations = eigh(wanted, other + ridge)
+    basis, _ = np.linalg.qr(rotations[:, ::-1][:, :count])
+    vectors = torch.from_numpy(basis.T.astype(np.float32)) @ _vectors(directions)
+    energy = ((pushes @ basis) ** 2).sum(axis=1)
+    centre = float(((np.arange(times) + 0.5) / times) @ energy / energy.sum())
+    recipe = {"by": by, "count": count, "window": list(window), "against": list(against), "among": len(wanted)}
+    return Selection(vectors, centre, recipe)
+
+
+def _vectors(directions: Directions) -> Tensor:
+    return torch.from_numpy(np.asarray(directions.vectors, dtype=np.float32))
+
+
+def _check_count(directions: Directions, count: int) -> None:
+    available = len(directions.singular_values)
+    if not 0 <= count <= available:
+        raise ValueError(f"count is {count}: the lens gave {available} directions")

@@ -1,0 +1,90 @@
+"""Files that are either whole or absent, and tensors without pickle."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+
+_CHECKSUM = "sha256"
+
+
+class RunFileError(ValueError):
+    """A file of a run is missing, damaged, or of another run; the message names it and the remedy."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside `path`, then rename over it: a reader sees the old file or the whole new one."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, f"{error.strerror} while writing {path}; what was there stays") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically. NaN and infinity are refused: no other reader takes them."""
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run.
+
+    Raises:
+        RunFileError: it is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise RunFileError(f"{path} is missing: is {path.parent} a run directory?") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise RunFileError(f"{path} is damaged ({error}); restore it or make the run anew") from None
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write named tensors as safetensors with their checksum, atomically."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(whole, (metadata or {}) | {_CHECKSUM: _checksum(whole)}))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read named tensors and their metadata.
+
+    Raises:
+        RunFileError: the file is missing, cut off or damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise RunFileError(f"{path} is missing") from None
+    try:
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        metadata = header.get("__metadata__", {})
+        if metadata.get(_CHECKSUM) not in (None, _checksum(tensors)):
+            raise ValueError("its checksum differs")
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise RunFileError(f"{path} is cut off or damaged ({error}); restore it or remove it") from None
+    return tensors, metadata
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and bytes: tells a flipped bit."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""Actor-critic networks: planes in, action logits and a value out."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+NetworkName = Literal["mlp", "conv", "impala"]
+
+
+class ActorCritic(nn.Module):
+    """A trunk of features with an actor head and a critic head.
+
+    `forward(observations (B, C, H, W), any dtype)` gives logits (B, actions) and values (B,), in float32.
+    """
+
+    def __init__(self, trunk: nn.Module, features: int, num_actions: int):
+        super().__init__()
+        self.trunk = trunk
+        self.actor = nn.Linear(features, num_actions)
+        self.critic = nn.Linear(features, 1)
+
+    def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, actions) and values (B,)."""
+        features = self.trunk(observations.to(self.actor.weight.dtype))
+        return self.actor(features).float(), self.critic(features).float()[:, 0]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions beside the identity (Espeholt et al. 2018, figure 3)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv_1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) to the same shape."""
+        return x + self.conv_2(torch.relu(self.conv_1(torch.relu(x))))
+
+
+def build_network(
+    name: NetworkName, observation_shape: tuple[int, int, int], num_actions: int, *, seed: int
+) -> ActorCritic:
+    """A freshly initialised network.
+
+    `mlp`: 256, 256. `conv`: two 3×3 convolutions of 16 channels and 128 features, 169k parameters on 9×9 planes.
+    `impala`: the residual network of Espeholt et al. 2018 (arXiv 1802.01561), 626,256 parameters on 64×64 RGB
+    with 15 actions. Weights are orthogonal, gain √2, 0.01 on the actor and 1 on the critic; biases are zero.
+
+    Raises:
+        ValueError: `name` is not one of these.
+    """
+    if name not in ("mlp", "conv", "impala"):
+        raise ValueError(f"network is {name!r}: give 'mlp', 'conv' or 'impala'")
+    with torch.random.fork_rng(devices=[]):  # modules draw a first initialisation from the global generator
+        network = {"mlp": _mlp, "conv": _conv, "impala": _impala}[name](observation_shape, num_actions)
+    generator = torch.Generator().manual_seed(seed)
+    gains = {network.actor: 0.01, network.critic: 1.0}
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.orthogonal_(module.weight, gains.get(module, math.sqrt(2)), generator=generator)
+            nn.init.zeros_(module.bias)
+    return network
+
+
+def _mlp(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
+    layers = [nn.Linear(math.prod(shape), 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU()]
+    return ActorCritic(nn.Sequential(nn.Flatten(), *layers), 256, num_actions)
+
+
+def _conv(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
+    channels, height, width = shape
+    convolutions = [nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU()]
+    convolutions += [nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()]
+    features = [nn.Flatten(), nn.Linear(16 * height * width, 128), nn.ReLU()]
+    return ActorCritic(nn.Sequential(*convolutions, *features), 128, num_actions)
+
+
+def _impala(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
+    channels, height, width = shape
+    layers: list[nn.Module] = []
+    for width_out in (16, 32, 32):
+        pool = nn.MaxPool2d(3, stride=2, padding=1)
+        layers += [nn.Conv2d(channels, width_out, 3, padding=1), pool]
+        layers += [ResidualBlock(width_out), ResidualBlock(width_out)]
+        channels, height, width = width_out, (height + 1) // 2, (width + 1) // 2
+    layers += [nn.ReLU(), nn.Flatten(), nn.Linear(channels * height * width, 256), nn.ReLU()]
+    return ActorCritic(nn.Sequential(*layers), 256, num_actions)

@@ -1,0 +1,38 @@
+"""All parameters of a module as one flat vector θ, in the order of `named_parameters`."""
+
+import torch
+from torch import Tensor, nn
+
+
+def parameter_layout(module: nn.Module) -> dict[str, tuple[int, int, tuple[int, ...]]]:
+    """Name → (start, stop, shape) in the flat vector."""
+    layout, start = {}, 0
+    for name, parameter in module.named_parameters():
+        layout[name] = (start, start + parameter.numel(), tuple(parameter.shape))
+        start += parameter.numel()
+    return layout
+
+
+def flat_parameters(module: nn.Module) -> Tensor:
+    """θ, a copy, (P,) float32."""
+    return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
+
+
+def named_parameters_of(flat: Tensor, layout: dict[str, tuple[int, int, tuple[int, ...]]]) -> dict[str, Tensor]:
+    """The views of θ by name, differentiable in it, as `torch.func.functional_call` takes them.
+
+    Raises:
+        ValueError: θ is of another length than the layout.
+    """
+    length = max(stop for _, stop, _ in layout.values())
+    if flat.shape != (length,):
+        raise ValueError(f"parameters are {tuple(flat.shape)}, the network has ({length},): another network?")
+    return {name: flat[start:stop].view(shape) for name, (start, stop, shape) in layout.items()}
+
+
+def set_parameters(module: nn.Module, flat: Tensor) -> None:
+    """Write θ into the module."""
+    values = named_parameters_of(flat, parameter_layout(module))
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(values[name])

@@ -1,0 +1,292 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347), with its gradients in two halves.
+
+Environments with an even number are half A and those with an odd number half B, for good. Every minibatch holds as
+many samples of each; each half has a forward and a backward pass of its own at the same parameters, so the halves
+cost no extra pass, and together they are the minibatch's gradient.
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..envs.cheese_maze import CheeseMaze
+from .networks import ActorCritic
+from .recorder import GradientRecorder
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """Settings of PPO.
+
+    Attributes:
+        rollouts: how many rollouts to train for; each is num_envs × num_steps env steps.
+        num_envs: environments side by side; even, half of them are half A.
+        num_steps: env steps per environment and rollout.
+        epochs: passes over each rollout.
+        minibatches: updates per epoch.
+        learning_rate: Adam's, at the start.
+        anneal: whether the learning rate falls linearly to zero over the rollouts.
+        gamma: discount.
+        gae_lambda: λ of generalised advantage estimation.
+        clip_coef: ε of the clipped surrogate objective.
+        entropy_coef: weight of the policy's entropy.
+        value_coef: weight of the value loss.
+        max_grad_norm: gradients are clipped to this norm.
+        precision: `bfloat16` runs the network under autocast and channels_last, weights staying float32.
+    """
+
+    rollouts: int = 240
+    num_envs: int = 512
+    num_steps: int = 32
+    epochs: int = 3
+    minibatches: int = 8
+    learning_rate: float = 1e-3
+    anneal: bool = True
+    gamma: float = 0.95
+    gae_lambda: float = 0.95
+    clip_coef: float = 0.2
+    entropy_coef: float = 0.01
+    value_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+
+    def __post_init__(self) -> None:
+        for name in ("rollouts", "num_envs", "num_steps", "epochs", "minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
+        if self.num_envs % 2:
+            raise ValueError(f"num_envs is {self.num_envs}: give an even number, half of them are half A")
+        if self.num_envs * self.num_steps % (2 * self.minibatches):
+            raise ValueError(
+                f"minibatches is {self.minibatches}: num_envs × num_steps = {self.num_envs * self.num_steps} "
+                f"transitions do not part into {self.minibatches} minibatches of two equal halves"
+            )
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a number from 0 to 1")
+        for name in ("learning_rate", "clip_coef", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a number above 0")
+        if self.precision not in ("bfloat16", "float32"):
+            raise ValueError(f"precision is {self.precision!r}: give 'bfloat16' or 'float32'")
+
+    @property
+    def env_steps_per_rollout(self) -> int:
+        """num_envs × num_steps."""
+        return self.num_envs * self.num_steps
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Transitions of one collection, (num_steps, num_envs, …)."""
+
+    observations: Tensor  # uint8
+    actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+
+def generalised_advantages(
+    rewards: Tensor, values: Tensor, ended: Tensor, last_values: Tensor, gamma: float, gae_lambda: float
+) -> Tensor:
+    """Generalised advantage estimation (Schulman et al. 2016, arXiv 1506.02438, equations 11 and 16).
+
+    Args:
+        rewards: (T, N); where an episode was truncated, γ V(final observation) is already added.
+        values: (T, N), V of the observation acted on.
+        ended: (T, N) bool, the episode ended with this transition.
+        last_values: (N,), V of the observation after the last transition.
+        gamma: discount.
+        gae_lambda: λ.
+
+    Returns:
+        Advantages (T, N).
+    """
+    going_on = 1.0 - ended.to(values.dtype)
+    next_values = torch.cat([values[1:], last_values[None]])
+    deltas = rewards + gamma * next_values * going_on - values
+    advantages = torch.empty_like(values)
+    running = torch.zeros_like(last_values)
+    for t in range(len(rewards) - 1, -1, -1):
+        running = deltas[t] + gamma * gae_lambda * going_on[t] * running
+        advantages[t] = running
+    return advantages
+
+
+class PPO:
+    """One learner on one batched environment.
+
+    Attributes:
+        network: the actor-critic being trained.
+        optimizer: Adam over it; attach a `GradientRecorder` to both.
+        rollouts_done: rollouts collected and learned from so far.
+    """
+
+    def __init__(self, settings: PPOSettings, network: ActorCritic, env: CheeseMaze, *, seed: int):
+        if env.num_envs != settings.num_envs:
+            raise ValueError(f"num_envs is {settings.num_envs}, but the environment has {env.num_envs}")
+        self.settings, self.env, self.device = settings, env, env.device
+        reduced = settings.precision == "bfloat16"
+        self._layout = torch.channels_last if reduced else torch.contiguous_format
+        self.network = network.to(self.device, memory_format=self._layout)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True)
+        self.rollouts_done = 0
+        self._reduced = reduced
+        self._generator = torch.Generator(self.device).manual_seed(seed)
+
+    @property
+    def env_steps(self) -> int:
+        """Env steps taken so far."""
+        return self.rollouts_done * self.settings.env_steps_per_rollout
+
+    def collect(self) -> tuple[Rollout, dict[str, float]]:
+        """Act for `num_steps` in every environment; returns the rollout and its metrics."""
+        cfg, env = self.settings, self.env
+        shape = (cfg.num_steps, cfg.num_envs)
+        observations = torch.empty(*shape, *env.observations.shape[1:], dtype=torch.uint8, device=self.device)
+        actions = torch.empty(shape, dtype=torch.int64, device=self.device)
+        log_probs, values, rewards = (torch.empty(shape, device=self.device) for _ in range(3))
+        ended = torch.zeros(shape, dtype=torch.bool, device=self.device)
+        paid = episodes = 0.0
+        with torch.no_grad():
+            for t in range(cfg.num_steps):
+                observations[t] = env.observations
+                logits, values[t] = self._forward(observations[t])
+                log_policy = logits.log_softmax(-1)
+                actions[t] = torch.multinomial(log_policy.exp(), 1, generator=self._generator)[:, 0]
+                log_probs[t] = log_policy.gather(1, actions[t][:, None])[:, 0]
+                step = env.step(actions[t])
+                rewards[t] = step.rewards
+                ended[t] = step.terminated | step.truncated
+                paid += float(step.rewards.sum())
+                episodes += len(step.ended)
+                if len(step.ended):  # the time limit is no part of the task: bootstrap the value it cut off
+                    cut_off = step.truncated[step.ended].float()
+                    rewards[t, step.ended] += cfg.gamma * cut_off * self._forward(step.final_observations)[1]
+            last_values = self._forward(env.observations)[1]
+        advantages = generalised_advantages(rewards, values, ended, last_values, cfg.gamma, cfg.gae_lambda)
+        rollout = Rollout(observations, actions, log_probs, values, advantages, advantages + values)
+        self.rollouts_done += 1
+        return rollout, {"episodes": episodes, "episode_return": paid / max(episodes, 1.0)}
+
+    def learn(
+        self, rollout: Rollout, recorder: GradientRecorder | None = None, *, record_terms: bool = False
+    ) -> dict[str, float]:
+        """Epochs of minibatch updates on one rollout; returns the mean losses.
+
+        Args:
+            rollout: what `collect` gave.
+            recorder: marks the halves' backward passes for it, and ends its row.
+            record_terms: have it also record each loss term alone, on the first minibatch.
+        """
+        cfg = self.settings
+        if cfg.anneal:
+            progress = (self.rollouts_done - 1) / cfg.rollouts
+            self.optimizer.param_groups[0]["lr"] = cfg.learning_rate * (1 - progress)
+        if recorder is not None:
+            recorder.env_steps = self.env_steps
+        totals: dict[str, Tensor] = {}
+        updates = cfg.epochs * cfg.minibatches
+        for update, halves in enumerate(self._minibatches(rollout)):
+            size = sum(len(half[0]) for half in halves.values())
+            advantages = torch.cat([half[3] for half in halves.values()])
+            centre, spread = advantages.mean(), advantages.std() + 1e-8
+            self.optimizer.zero_grad()
+            for name, (observations, actions, old_log_probs, raw_advantages, returns) in halves.items():
+                normal = (raw_advantages - centre) / spread
+                terms, metrics = self._losses(observations, actions, old_log_probs, normal, returns, size)
+                if recorder is not None and record_terms and update == 0:
+                    recorder.record_terms(terms, self.env_steps, half=name)
+                with recorder.half(name) if recorder is not None else nullcontext():
+                    torch.stack(list(terms.values())).sum().backward()
+                for key, value in [*((f"{term}_loss", loss.detach()) for term, loss in terms.items()), *metrics]:
+                    totals[key] = totals.get(key, torch.zeros(())) + value
+            nn.utils.clip_grad_norm_(self.network.parameters(), cfg.max_grad_norm)
+            self.optimizer.step()
+        if recorder is not None and not recorder.per_update:
+            recorder.end_row(self.env_steps)
+        lr = self.optimizer.param_groups[0]["lr"]
+        return {key: float(value) / updates for key, value in totals.items()} | {"learning_rate": lr}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that training changes, as tensors: parameters, Adam's moments, generators, environment."""
+        state = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            state |= {f"adam.{number}.{name}": tensor for name, tensor in moments.items()}
+        state |= {f"env.{name}": tensor for name, tensor in self.env.state().items()}
+        return state | {"generator": self._generator.get_state(), "rollouts_done": torch.tensor(self.rollouts_done)}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up a state that `state` gave; training goes on as if it had never stopped."""
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+        self.network.load_state_dict(under("network."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in under("adam.").items():
+            number, key = name.split(".")
+            moments.setdefault(int(number), {})[key] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.env.load_state(under("env."))
+        self._generator.set_state(state["generator"].cpu())
+        self.rollouts_done = int(state["rollouts_done"])
+
+    def _forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        planes = observations.float().contiguous(memory_format=self._layout)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced):
+            return self.network(planes)
+
+    def _minibatches(self, rollout: Rollout) -> Iterator[dict[str, tuple[Tensor, ...]]]:
+        """Per update: half name → (observations, actions, log_probs, advantages, returns) of its samples."""
+        cfg = self.settings
+        tensors = (rollout.observations, rollout.actions, rollout.log_probs, rollout.advantages, rollout.returns)
+        flat = [tensor.flatten(0, 1) for tensor in tensors]
+        number = torch.arange(cfg.num_envs * cfg.num_steps, device=self.device).view(cfg.num_steps, cfg.num_envs)
+        members = {"A": number[:, ::2].reshape(-1), "B": number[:, 1::2].reshape(-1)}
+        for _ in range(cfg.epochs):
+            order = {
+                half: samples[torch.randperm(len(samples), generator=self._generator, device=self.device)]
+                for half, samples in members.items()
+            }
+            chunks = {half: samples.chunk(cfg.minibatches) for half, samples in order.items()}
+            for update in range(cfg.minibatches):
+                yield {half: tuple(tensor[chunk[update]] for tensor in flat) for half, chunk in chunks.items()}
+
+    def _losses(
+        self,
+        observations: Tensor,
+        actions: Tensor,
+        old_log_probs: Tensor,
+        advantages: Tensor,
+        returns: Tensor,
+        size: int,
+    ) -> tuple[dict[str, Tensor], list[tuple[str, Tensor]]]:
+        """Weighted loss terms of some samples of a minibatch of `size`, which sum to its loss; and metrics."""
+        cfg = self.settings
+        logits, values = self._forward(observations)
+        log_policy = logits.log_softmax(-1)
+        log_ratio = log_policy.gather(1, actions[:, None])[:, 0] - old_log_probs
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1 - cfg.clip_coef, 1 + cfg.clip_coef)
+        surrogate = torch.minimum(ratio * advantages, clipped * advantages)
+        entropy = -(log_policy.exp() * log_policy).sum(-1)
+        terms = {
+            "policy": -surrogate.sum() / size,
+            "value": cfg.value_coef * 0.5 * (values - returns).square().sum() / size,
+            "entropy": -cfg.entropy_coef * entropy.sum() / size,
+        }
+        with torch.no_grad():
+            metrics = [
+                ("entropy", entropy.sum() / size),
+                ("clipped_share", (ratio != clipped).float().sum() / size),
+                ("approx_kl", ((ratio - 1) - log_ratio).sum() / size),  # Schulman's k3 estimator
+            ]
+        return terms, metrics

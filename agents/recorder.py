@@ -1,0 +1,177 @@
+"""Puts every gradient of any training on record: it attaches to a module and its optimizer, and needs no more."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, ParamSpec
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from .gradient_log import TOTAL, GradientLogWriter, Row
+
+
+_P = ParamSpec("_P")
+
+
+def _timed(
+    method: Callable[Concatenate["GradientRecorder", _P], None],
+) -> Callable[Concatenate["GradientRecorder", _P], None]:
+    """Add a method's wall time to `seconds`, so that a run can say what recording cost."""
+
+    @wraps(method)
+    def timed(self: "GradientRecorder", *args: _P.args, **kwargs: _P.kwargs) -> None:
+        began = time.perf_counter()
+        method(self, *args, **kwargs)
+        self.seconds += time.perf_counter() - began
+
+    return timed
+
+
+class GradientError(RuntimeError):
+    """A gradient is not finite; the message says where and when."""
+
+
+class GradientRecorder:
+    """Records the pre-clip gradients of `module` as `optimizer` steps, averaged per row or one row per update.
+
+    Hooks on the parameters see each gradient as `backward` leaves it, before anything clips it; a hook on the
+    optimizer closes the update. Backward passes inside `half("A")` and `half("B")` are kept apart as well:
+
+        recorder = GradientRecorder(network, optimizer, directory)
+        with recorder.half("A"): loss_a.backward()
+        with recorder.half("B"): loss_b.backward()
+        clip_grad_norm_(...); optimizer.step()
+        recorder.end_row(env_steps)          # only where rows are averaged
+
+    Args:
+        module: any module; its trainable parameters are recorded, in the order of `named_parameters`.
+        optimizer: whatever steps them.
+        directory: where the gradient log goes.
+        per_update: one row per optimizer step; else one per `end_row`, the mean over the steps since the last.
+        keep: rows to keep when a log is resumed.
+        about: kept in the log's layout.json.
+
+    Attributes:
+        env_steps: what the next update's row is stamped with; the training loop sets it.
+        updates: optimizer steps seen.
+        seconds: wall time spent on recording.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        optimizer: Optimizer,
+        directory: Path,
+        *,
+        per_update: bool = False,
+        keep: int | None = None,
+        about: dict[str, str | int] | None = None,
+    ):
+        named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+        self._names, self._parameters = [name for name, _ in named], [p for _, p in named]
+        layout = {name: tuple(p.shape) for name, p in named}
+        row_is = {"row": "one update" if per_update else "mean over the updates of one rollout"}
+        self.log = GradientLogWriter(directory, layout, about=row_is | (about or {}), keep=keep)
+        self.per_update, self.env_steps, self.updates = per_update, 0, 0
+        device = self._parameters[0].device
+        self._gradient = torch.zeros(self.log.parameters, device=device)
+        self._places, start = {}, 0
+        for parameter in self._parameters:
+            self._places[parameter] = self._gradient[start : start + parameter.numel()].view(parameter.shape)
+            start += parameter.numel()
+        self._half_a = torch.zeros_like(self._gradient)
+        self._sum, self._sum_a = torch.zeros_like(self._gradient), torch.zeros_like(self._gradient)
+        self._clip_sum, self._summed, self._halved = 0.0, 0, False
+        self.seconds = 0.0
+        self._optimizer = optimizer
+        self._hooks = [p.register_post_accumulate_grad_hook(self._see) for p in self._parameters]
+        self._hooks.append(optimizer.register_step_pre_hook(self._close_update))
+
+    @contextmanager
+    def half(self, name: str) -> Iterator[None]:
+        """Backward passes in here belong to half A or half B."""
+        if name not in ("A", "B"):
+            raise ValueError(f"half is {name!r}: give 'A' or 'B'")
+        before = self._gradient.clone() if name == "A" else self._gradient
+        yield
+        self._halved = True
+        if name == "A":
+            self._half_a += self._gradient - before
+
+    @_timed
+    def end_row(self, env_steps: int) -> None:
+        """Close the row that averages the updates since the last call, if there were any."""
+        if self._summed:
+            self._append(self._sum / self._summed, self._sum_a / self._summed, env_steps)
+            self._sum.zero_()
+            self._sum_a.zero_()
+        self._clip_sum, self._summed = 0.0, 0
+
+    @_timed
+    def record_terms(self, terms: dict[str, Tensor], env_steps: int, *, half: str = "") -> None:
+        """One row per loss term, each by a backward pass of its own; the graph is kept for the real one."""
+        for name, loss in terms.items():
+            gradients = torch.autograd.grad(loss, self._parameters, retain_graph=True, materialize_grads=True)
+            flat = torch.cat([gradient.reshape(-1) for gradient in gradients]).float().cpu().numpy()
+            row = Row(flat, self.updates, env_steps, term=name, half=half, lr=self._lr)
+            self.log.append(row)
+
+    def close(self) -> None:
+        """Detach from module and optimizer, and close the log."""
+        for hook in self._hooks:
+            hook.remove()
+        self.log.close()
+
+    @property
+    def _lr(self) -> float:
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    @_timed
+    def _see(self, parameter: Tensor) -> None:
+        if parameter.grad is not None:
+            self._places[parameter].copy_(parameter.grad)
+
+    @_timed
+    def _close_update(self, *_: object) -> None:
+        norm = float(self._gradient.norm())
+        if not np.isfinite(norm):
+            bad = [n for n, p in zip(self._names, self._parameters, strict=True) if not self._places[p].isfinite().all()]
+            raise GradientError(
+                f"the gradient of {bad[0]} is not finite at update {self.updates}; lower the learning rate or check "
+                f"the rewards. The {self.log.rows} rows recorded so far are whole"
+            )
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        clipped = float(torch.nn.utils.get_total_norm(gradients))
+        self._clip_sum += clipped / norm if norm else 1.0
+        self._summed += 1
+        if self.per_update:
+            self._append(self._gradient, self._half_a, self.env_steps)
+            self._clip_sum, self._summed = 0.0, 0
+        else:
+            self._sum += self._gradient
+            self._sum_a += self._half_a
+        self.updates += 1
+        self._gradient.zero_()  # a parameter without a gradient in the next update counts as zero
+        self._half_a.zero_()
+
+    def _append(self, gradient: Tensor, half_a: Tensor, env_steps: int) -> None:
+        whole_norm = float(gradient.norm())
+        parts = {"A": half_a, "B": gradient - half_a} if self._halved else {"": gradient}
+        for half, part in parts.items():
+            row = Row(
+                part.cpu().numpy(),
+                self.updates,
+                env_steps,
+                averaged=self._summed,
+                term=TOTAL,
+                half=half,
+                lr=self._lr,
+                whole_norm=whole_norm,
+                clip=self._clip_sum / self._summed,
+            )
+            self.log.append(row)
