@@ -59,7 +59,7 @@ class Judge:
         resamples: int = 1000,
         seed: int = 0,
     ):
-        self._network, self.behaviour, self._layout = network, behaviour, parameter_layout(network)
+        self.network, self.behaviour, self._layout = network, behaviour, parameter_layout(network)
         levels = len(behaviour.conflict.levels)
         drawn = torch.randint(levels, (resamples, levels), generator=torch.Generator().manual_seed(seed))
         counts = torch.zeros(resamples, levels).scatter_add_(1, drawn, torch.ones(drawn.shape))
@@ -72,7 +72,7 @@ class Judge:
     def measure(self, theta: Tensor) -> dict[str, Tensor]:
         """Every measure on every level at θ, name → (L,) float64; differentiable in θ."""
         values = named_parameters_of(theta, self._layout)
-        policy = network_policy(lambda planes: functional_call(self._network, values, (planes,)))
+        policy = network_policy(lambda planes: functional_call(self.network, values, (planes,)))
         return {name: value.double().cpu() for name, value in self.behaviour.measure(policy).items()}
 
     def judge(self, theta: Tensor) -> Verdict:

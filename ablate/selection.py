@@ -43,13 +43,15 @@ def by_time(directions: Directions, count: int, *, latest: bool = False, skip: i
 
 
 def by_window(directions: Directions, count: int, start: int, stop: int) -> Selection:
-    """The `count` rotated directions whose pushes lie most in rows start…stop, as a share of all their pushes."""
-    return _rotated(directions, count, (start, stop), (0, len(directions.profiles)), "window")
+    """The `count` rotated directions with the most energy in rows start…stop: the strongest pushes of that time."""
+    return _rotated(directions, count, (start, stop), None)
 
 
-def by_contrast(directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int]) -> Selection:
+def by_contrast(
+    directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int]
+) -> Selection:
     """The `count` rotated directions with the most energy in one window per energy in another."""
-    return _rotated(directions, count, window, against, "contrast")
+    return _rotated(directions, count, window, against)
 
 
 def within_module(directions: Directions, selection: Selection, module: str) -> Selection:
@@ -70,23 +72,28 @@ def within_module(directions: Directions, selection: Selection, module: str) -> 
 
 
 def _rotated(
-    directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int], by: str
+    directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int] | None
 ) -> Selection:
     _check_count(directions, count)
     times = len(directions.profiles)
-    for start, stop in (window, against):
+    for start, stop in filter(None, (window, against)):
         if not 0 <= start < stop <= times:
             raise ValueError(f"a window is {start} to {stop}: give rows within 0 to {times}")
     pushes = directions.profiles * directions.singular_values
-    wanted, other = (pushes[start:stop].T @ pushes[start:stop] for start, stop in (window, against))
-    # A ridge of the weakest direction's energy: without it the contrast ends in directions that hardly moved.
-    ridge = directions.singular_values[-1] ** 2 * np.eye(len(wanted))
-    _, rotations = eigh(wanted, other + ridge)
+    wanted = pushes[slice(*window)].T @ pushes[slice(*window)]
+    other = None
+    if against is not None:
+        # A ridge of the weakest direction's energy: without it the contrast ends in directions that hardly moved.
+        ridge = directions.singular_values[-1] ** 2 * np.eye(len(wanted))
+        other = pushes[slice(*against)].T @ pushes[slice(*against)] + ridge
+    _, rotations = eigh(wanted, other)
     basis, _ = np.linalg.qr(rotations[:, ::-1][:, :count])
     vectors = torch.from_numpy(basis.T.astype(np.float32)) @ _vectors(directions)
     energy = ((pushes @ basis) ** 2).sum(axis=1)
     centre = float(((np.arange(times) + 0.5) / times) @ energy / energy.sum())
-    recipe = {"by": by, "count": count, "window": list(window), "against": list(against), "among": len(wanted)}
+    recipe: dict[str, Any] = {"by": "window", "count": count, "window": list(window), "among": len(wanted)}
+    if against is not None:
+        recipe |= {"by": "contrast", "against": list(against)}
     return Selection(vectors, centre, recipe)
 
 

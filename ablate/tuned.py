@@ -1,6 +1,6 @@
 """Tuned cuts: doses optimised through the exact measures, so that one goal goes and the other skills stay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,23 +19,23 @@ class TuneSettings:
 
     Attributes:
         steps: Adam steps.
-        learning_rate: Adam's, on doses in 0…1.
+        learning_rate: Adam's at the start, falling linearly to zero, on doses in 0…1.
         first_dose: where every dose starts.
         keep_navigation: weight of what is lost of finding the way.
         norm_weight: weight of the squared relative norm beyond `norm_budget`.
         norm_budget: relative norm that is free.
     """
 
-    steps: int = 60
-    learning_rate: float = 0.05
+    steps: int = 120
+    learning_rate: float = 0.1
     first_dose: float = 0.1
     keep_navigation: float = 0.5
     norm_weight: float = 400.0
-    norm_budget: float = 0.06
+    norm_budget: float = 0.08
 
 
 def tune_doses(
-    judge: Judge,
+    judges: Sequence[Judge],
     theta: Tensor,
     theta_0: Tensor,
     vectors: Tensor,
@@ -46,12 +46,12 @@ def tune_doses(
 ) -> Tensor:
     """Doses α (k,) in 0…1 that remove one goal and keep the other and the finding of the way.
 
-    Minimises, on the judge's (tuning) levels, retention of the goal to remove + lost retention of the goal to keep
-    + weighted lost retention of navigation, each counted from 0 up, by Adam through the exact measures, doses put
-    back into 0…1 after every step. The doses of the lowest loss seen are returned.
+    Minimises, on the judges' (tuning) levels, retention of the goal to remove + lost retention of the goal to keep
+    + weighted lost retention of navigation, each counted from 0 up, by Adam through the exact measures; doses are put
+    back into 0…1 after every step.
 
     Args:
-        judge: of tuning levels, which no result may be reported on.
+        judges: of tuning levels, which no result may be reported on; each step takes the next one's levels.
         theta: trained parameters (P,).
         theta_0: initial parameters (P,).
         vectors: orthonormal directions (k, P).
@@ -62,16 +62,19 @@ def tune_doses(
     if removes not in GOAL_MEASURE:
         raise ValueError(f"removes is {removes!r}: give 'corner' or 'cheese'")
     remove, keep = GOAL_MEASURE[removes], GOAL_MEASURE[OTHER_GOAL[removes]]
+    skills = (remove, keep, "navigation")
+    low, high = (
+        {name: torch.cat([getattr(judge, agent)[name] for judge in judges]).mean() for name in skills}
+        for agent in ("untrained", "trained")
+    )
     doses = torch.full((len(vectors),), settings.first_dose, requires_grad=True)
     optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
     moved = (theta - theta_0).norm()
-    low = {name: judge.untrained[name].mean() for name in (remove, keep, "navigation")}
-    span = {name: judge.trained[name].mean() - low[name] for name in low}
-    best_loss, best = float("inf"), doses.detach().clone()
     for step in range(settings.steps):
+        optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
         cut = cut_parameters(theta, theta_0, vectors, doses)
-        measured = judge.measure(cut)
-        kept = {name: (measured[name].mean() - low[name]) / span[name] for name in low}
+        measured = judges[step % len(judges)].measure(cut)
+        kept = {name: (measured[name].mean() - low[name]) / (high[name] - low[name]) for name in skills}
         excess = ((cut - theta).norm() / moved - settings.norm_budget).relu()
         loss = (
             kept[remove].relu()
@@ -79,8 +82,6 @@ def tune_doses(
             + settings.keep_navigation * (1 - kept["navigation"]).relu()
             + settings.norm_weight * excess**2
         )
-        if loss.item() < best_loss:
-            best_loss, best = loss.item(), doses.detach().clone()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -88,4 +89,4 @@ def tune_doses(
             doses.clamp_(0, 1)
         if on_step is not None:
             on_step(step + 1, loss.item())
-    return best
+    return doses.detach()

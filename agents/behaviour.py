@@ -187,7 +187,9 @@ class ExactBehaviour:
         """`count` conflict levels and as many training levels of `world`, of one split and seed."""
 
         def chains(settings: LevelSettings) -> LevelChains:
-            return LevelChains(make_levels(settings, count, seed=seed, split=split), world.corner_size, device)
+            return LevelChains(
+                make_levels(settings, count, seed=seed, split=split), world.corner_size, device
+            )
 
         training = chains(world)
         cornered = replace(world, cheese="corner", ood_share=0.0)
@@ -201,7 +203,9 @@ class ExactBehaviour:
     def measure(self, policy: Policy) -> dict[str, Tensor]:
         """Every measure on every level, name → (L,); differentiable where the policy is."""
         actions = self.conflict.action_probabilities(policy)
-        conflict = hitting_probabilities(actions, self.conflict.next, *self._conflict_questions(), self.horizon)
+        conflict = hitting_probabilities(
+            actions, self.conflict.next, *self._conflict_questions(), self.horizon
+        )
         training_actions = self.training.action_probabilities(policy)
         return self._by_name(
             conflict,
@@ -217,9 +221,12 @@ class ExactBehaviour:
 
     def best(self) -> dict[str, Tensor]:
         """What the shortest path gives on every level: 1, or 0 where one goal blocks the only way to the other."""
-        conflict = best_hitting(self.conflict.next, *self._conflict_questions(), self.horizon)
+        target, avoid = self._conflict_questions()
+        conflict = best_hitting(self.conflict.next, target, avoid, self.horizon)
         reached = [
-            best_hitting(chains.next, chains.cheese[None], torch.zeros_like(chains.cheese[None]), self.horizon)[0]
+            best_hitting(
+                chains.next, chains.cheese[None], torch.zeros_like(chains.cheese[None]), self.horizon
+            )[0]
             for chains in (self.training, self.cornered)
         ]
         return self._by_name(conflict, *reached, torch.ones(len(conflict[0])))

@@ -11,12 +11,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-
 _CHECKSUM = "sha256"
 
 
 class RunFileError(ValueError):
     """A file of a run is missing, damaged, or of another run; the message names it and the remedy."""
+
+
+class RunConflictError(RunFileError):
+    """The run directory given belongs to something else."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

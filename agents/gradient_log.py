@@ -21,12 +21,14 @@ import numpy as np
 from .files import RunFileError, read_json, write_json
 
 TOTAL = "total"
+# The mean over a rollout's first epoch alone: its halves have not yet met each other's samples again.
+FIRST_EPOCH = "first_epoch"
 RECORD = np.dtype(
     [
         ("update", "<i8"),  # optimizer steps before this row's last one
         ("env_steps", "<i8"),
         ("averaged", "<i4"),  # updates averaged in this row
-        ("term", "S12"),  # "total", or a loss term's name
+        ("term", "S12"),  # "total", "first_epoch", or a loss term's name
         ("half", "S1"),  # "A", "B", or "" where a row is not halved
         ("lr", "<f8"),
         ("norm", "<f8"),  # of this row, before clipping
@@ -84,9 +86,13 @@ class GradientLogWriter:
         layout_file = directory / "layout.json"
         if layout_file.exists():
             if keep is None:
-                raise RunFileError(f"{directory} already holds a gradient log; give another directory or resume")
+                raise RunFileError(
+                    f"{directory} already holds a gradient log; give another directory or resume"
+                )
             if read_json(layout_file) != json.loads(json.dumps(head)):
-                raise RunFileError(f"{layout_file} describes another network or schedule; give another directory")
+                raise RunFileError(
+                    f"{layout_file} describes another network or schedule; give another directory"
+                )
         else:
             write_json(layout_file, head)
         self.rows = keep or 0
@@ -129,7 +135,9 @@ class GradientLogWriter:
                 view = view[os.write(file, view) :]
         except OSError as error:
             message = f"{error.strerror} while writing row {self.rows} of {self._directory}"
-            raise OSError(error.errno, f"{message}; the rows before it are whole: free space and resume") from error
+            raise OSError(
+                error.errno, f"{message}; the rows before it are whole: free space and resume"
+            ) from error
 
     def sync(self) -> None:
         """Have the disk hold all rows so far."""
@@ -159,7 +167,8 @@ class GradientLog:
         head = read_json(directory / "layout.json")
         places = head["parameters"]
         self.layout = {
-            name: (place["slice"][0], place["slice"][1], tuple(place["shape"])) for name, place in places.items()
+            name: (place["slice"][0], place["slice"][1], tuple(place["shape"]))
+            for name, place in places.items()
         }
         self.about = head
         self.parameters = max(stop for _, stop, _ in self.layout.values())
@@ -196,7 +205,9 @@ class GradientLog:
         of_term = self.index["term"] == term.encode()
         if not of_term.any():
             raise ValueError(f"the log has no rows of the term {term!r}; it has {', '.join(self.terms)}")
-        numbers = {part: np.flatnonzero(of_term & (self.index["half"] == part.encode())) for part in ("", "A", "B")}
+        numbers = {
+            part: np.flatnonzero(of_term & (self.index["half"] == part.encode())) for part in ("", "A", "B")
+        }
         if half is not None:
             if not len(numbers[half]):
                 raise ValueError(f"the log has no rows of half {half!r}: the run was recorded without halves")
@@ -213,9 +224,13 @@ class GradientLog:
         with open(self._path, "rb") as file:
             for number, record in enumerate(self.index):
                 if zlib.crc32(bodies[number].tobytes()) != record["record_checksum"]:
-                    raise RunFileError(f"record {number} of {self._path.with_suffix('.index')} is damaged; restore it")
+                    raise RunFileError(
+                        f"record {number} of {self._path.with_suffix('.index')} is damaged; restore it"
+                    )
                 if zlib.crc32(file.read(2 * self.parameters)) != record["checksum"]:
-                    raise RunFileError(f"row {number} of {self._path} is damaged: its checksum differs; restore it")
+                    raise RunFileError(
+                        f"row {number} of {self._path} is damaged: its checksum differs; restore it"
+                    )
 
 
 class LogRows:

@@ -57,10 +57,11 @@ def build_network(
     with torch.random.fork_rng(devices=[]):  # modules draw a first initialisation from the global generator
         network = {"mlp": _mlp, "conv": _conv, "impala": _impala}[name](observation_shape, num_actions)
     generator = torch.Generator().manual_seed(seed)
-    gains = {network.actor: 0.01, network.critic: 1.0}
+    gains: dict[nn.Module, float] = {network.actor: 0.01, network.critic: 1.0}
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(module.weight, gains.get(module, math.sqrt(2)), generator=generator)
+            assert module.bias is not None
             nn.init.zeros_(module.bias)
     return network
 

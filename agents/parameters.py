@@ -18,7 +18,9 @@ def flat_parameters(module: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
 
 
-def named_parameters_of(flat: Tensor, layout: dict[str, tuple[int, int, tuple[int, ...]]]) -> dict[str, Tensor]:
+def named_parameters_of(
+    flat: Tensor, layout: dict[str, tuple[int, int, tuple[int, ...]]]
+) -> dict[str, Tensor]:
     """The views of θ by name, differentiable in it, as `torch.func.functional_call` takes them.
 
     Raises:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..envs.cheese_maze import CheeseMaze
+from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
 from .recorder import GradientRecorder
 
@@ -134,8 +135,10 @@ class PPO:
         self.settings, self.env, self.device = settings, env, env.device
         reduced = settings.precision == "bfloat16"
         self._layout = torch.channels_last if reduced else torch.contiguous_format
-        self.network = network.to(self.device, memory_format=self._layout)
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True)
+        self.network = network.to(self.device).to(memory_format=self._layout)  # pyright: ignore[reportCallIssue]
+        self.optimizer = torch.optim.Adam(
+            network.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True
+        )
         self.rollouts_done = 0
         self._reduced = reduced
         self._generator = torch.Generator(self.device).manual_seed(seed)
@@ -205,10 +208,15 @@ class PPO:
                     recorder.record_terms(terms, self.env_steps, half=name)
                 with recorder.half(name) if recorder is not None else nullcontext():
                     torch.stack(list(terms.values())).sum().backward()
-                for key, value in [*((f"{term}_loss", loss.detach()) for term, loss in terms.items()), *metrics]:
+                for key, value in [
+                    *((f"{term}_loss", loss.detach()) for term, loss in terms.items()),
+                    *metrics,
+                ]:
                     totals[key] = totals.get(key, torch.zeros(())) + value
             nn.utils.clip_grad_norm_(self.network.parameters(), cfg.max_grad_norm)
             self.optimizer.step()
+            if recorder is not None and not recorder.per_update and update == cfg.minibatches - 1:
+                recorder.row_so_far(self.env_steps, FIRST_EPOCH)
         if recorder is not None and not recorder.per_update:
             recorder.end_row(self.env_steps)
         lr = self.optimizer.param_groups[0]["lr"]
@@ -220,7 +228,10 @@ class PPO:
         for number, moments in self.optimizer.state_dict()["state"].items():
             state |= {f"adam.{number}.{name}": tensor for name, tensor in moments.items()}
         state |= {f"env.{name}": tensor for name, tensor in self.env.state().items()}
-        return state | {"generator": self._generator.get_state(), "rollouts_done": torch.tensor(self.rollouts_done)}
+        return state | {
+            "generator": self._generator.get_state(),
+            "rollouts_done": torch.tensor(self.rollouts_done),
+        }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take up a state that `state` gave; training goes on as if it had never stopped."""
@@ -247,9 +258,17 @@ class PPO:
     def _minibatches(self, rollout: Rollout) -> Iterator[dict[str, tuple[Tensor, ...]]]:
         """Per update: half name → (observations, actions, log_probs, advantages, returns) of its samples."""
         cfg = self.settings
-        tensors = (rollout.observations, rollout.actions, rollout.log_probs, rollout.advantages, rollout.returns)
+        tensors = (
+            rollout.observations,
+            rollout.actions,
+            rollout.log_probs,
+            rollout.advantages,
+            rollout.returns,
+        )
         flat = [tensor.flatten(0, 1) for tensor in tensors]
-        number = torch.arange(cfg.num_envs * cfg.num_steps, device=self.device).view(cfg.num_steps, cfg.num_envs)
+        number = torch.arange(cfg.num_envs * cfg.num_steps, device=self.device).view(
+            cfg.num_steps, cfg.num_envs
+        )
         members = {"A": number[:, ::2].reshape(-1), "B": number[:, 1::2].reshape(-1)}
         for _ in range(cfg.epochs):
             order = {
@@ -258,7 +277,9 @@ class PPO:
             }
             chunks = {half: samples.chunk(cfg.minibatches) for half, samples in order.items()}
             for update in range(cfg.minibatches):
-                yield {half: tuple(tensor[chunk[update]] for tensor in flat) for half, chunk in chunks.items()}
+                yield {
+                    half: tuple(tensor[chunk[update]] for tensor in flat) for half, chunk in chunks.items()
+                }
 
     def _losses(
         self,

@@ -14,7 +14,6 @@ from torch.optim import Optimizer
 
 from .gradient_log import TOTAL, GradientLogWriter, Row
 
-
 _P = ParamSpec("_P")
 
 
@@ -104,6 +103,12 @@ class GradientRecorder:
             self._half_a += self._gradient - before
 
     @_timed
+    def row_so_far(self, env_steps: int, term: str) -> None:
+        """Append the mean over the updates since the last `end_row` as a row of its own name, and go on."""
+        if self._summed:
+            self._append(self._sum / self._summed, self._sum_a / self._summed, env_steps, term)
+
+    @_timed
     def end_row(self, env_steps: int) -> None:
         """Close the row that averages the updates since the last call, if there were any."""
         if self._summed:
@@ -140,7 +145,11 @@ class GradientRecorder:
     def _close_update(self, *_: object) -> None:
         norm = float(self._gradient.norm())
         if not np.isfinite(norm):
-            bad = [n for n, p in zip(self._names, self._parameters, strict=True) if not self._places[p].isfinite().all()]
+            bad = [
+                n
+                for n, p in zip(self._names, self._parameters, strict=True)
+                if not self._places[p].isfinite().all()
+            ]
             raise GradientError(
                 f"the gradient of {bad[0]} is not finite at update {self.updates}; lower the learning rate or check "
                 f"the rewards. The {self.log.rows} rows recorded so far are whole"
@@ -159,7 +168,7 @@ class GradientRecorder:
         self._gradient.zero_()  # a parameter without a gradient in the next update counts as zero
         self._half_a.zero_()
 
-    def _append(self, gradient: Tensor, half_a: Tensor, env_steps: int) -> None:
+    def _append(self, gradient: Tensor, half_a: Tensor, env_steps: int, term: str = TOTAL) -> None:
         whole_norm = float(gradient.norm())
         parts = {"A": half_a, "B": gradient - half_a} if self._halved else {"": gradient}
         for half, part in parts.items():
@@ -168,7 +177,7 @@ class GradientRecorder:
                 self.updates,
                 env_steps,
                 averaged=self._summed,
-                term=TOTAL,
+                term=term,
                 half=half,
                 lr=self._lr,
                 whole_norm=whole_norm,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..envs.cheese_maze import NUM_ACTIONS, PLANES, default_time_limit
 from ..envs.generator import LevelSettings
-from .files import RunFileError, load_tensors, read_json, save_tensors, write_json
+from .files import RunConflictError, RunFileError, load_tensors, read_json, save_tensors, write_json
 from .gradient_log import GradientLog
 from .networks import ActorCritic, NetworkName, build_network
 from .parameters import parameter_layout, set_parameters
@@ -142,15 +142,15 @@ class Run:
             if run.settings != settings:
                 there, here = (dict(_flat(dataclasses.asdict(s))) for s in (run.settings, settings))
                 name = next(name for name in here if here[name] != there[name])
-                raise RunFileError(
+                raise RunConflictError(
                     f"{directory} holds another run: {name} is {there[name]!r} there, {here[name]!r} here; give "
                     f"another run directory, the same settings, or remove it"
                 )
             return run
         if directory.exists() and not directory.is_dir():
-            raise RunFileError(f"{directory} is a file: give a directory")
+            raise RunConflictError(f"{directory} is a file: give a directory")
         if directory.exists() and any(path.suffix != ".part" for path in directory.iterdir()):
-            raise RunFileError(f"{directory} is not empty and holds no run: give another directory")
+            raise RunConflictError(f"{directory} is not empty and holds no run: give another directory")
         directory.mkdir(parents=True, exist_ok=True)
         config = {"format": FORMAT, "settings": dataclasses.asdict(settings)} | _provenance()
         write_json(directory / "config.json", config)
@@ -186,11 +186,17 @@ class Run:
         path = self._checkpoint_path(last if rollout is None else rollout)
         if not path.exists():
             there = self.checkpoints
-            seen = f"the run has those of {there[0]} to {there[-1]} of {last} rollouts" if there else "it has none"
+            seen = (
+                f"the run has those of {there[0]} to {there[-1]} of {last} rollouts"
+                if there
+                else "it has none"
+            )
             raise RunFileError(f"{path} is missing: {seen}; train it to the end or name another")
         tensors, _ = load_tensors(path)
         layout = parameter_layout(self.settings.new_network())
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {n: s for n, (_, _, s) in layout.items()}:
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {
+            n: s for n, (_, _, s) in layout.items()
+        }:
             raise RunFileError(f"{path} is of another network than config.json says")
         return torch.cat([tensors[name].reshape(-1) for name in layout])
 
@@ -218,7 +224,9 @@ class Run:
             RunFileError: it is missing or damaged.
         """
         if not self.gradients.exists():
-            raise RunFileError(f"{self.gradients} is missing: the run was trained with record 'none', or not yet")
+            raise RunFileError(
+                f"{self.gradients} is missing: the run was trained with record 'none', or not yet"
+            )
         return GradientLog(self.gradients, verify=verify)
 
     def progress(self) -> list[dict[str, Any]]:
@@ -266,7 +274,9 @@ def settings_from_json(kind: type, values: dict[str, Any]) -> Any:
     nested = {"world": LevelSettings, "ppo": PPOSettings}
     return kind(
         **{
-            name: settings_from_json(nested[name], value) if name in nested and isinstance(value, dict) else value
+            name: settings_from_json(nested[name], value)
+            if name in nested and isinstance(value, dict)
+            else value
             for name, value in values.items()
         }
     )

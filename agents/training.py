@@ -129,7 +129,9 @@ def _resume(run: Run, ppo: PPO) -> dict[str, int]:
         ppo.load_state(state)
         return {name: int(place[name]) for name in ("rows", "progress_bytes")}
     except (KeyError, ValueError, RuntimeError) as error:
-        raise RunFileError(f"{_bundle(run)} does not fit this run ({error}); remove it to train anew") from None
+        raise RunFileError(
+            f"{_bundle(run)} does not fit this run ({error}); remove it to train anew"
+        ) from None
 
 
 class _ProgressFile:

@@ -1,1 +1,42 @@
-"""placeholder"""
+"""Lenses: gradient rows in, spectra and directions out. Pure numerics, arrays in, arrays out."""
+
+from .along_profiles import directions_along
+from .cross_half import CrossHalfSpectrum, cross_half_spectrum
+from .directions import Directions, Layout, module_shares
+from .gram import gram
+from .null_spectra import count_above, matched_noise_spectrum, random_walk_shares
+from .profiles import centre_of_mass, change_points, crossing_time, energy_before, energy_between
+from .rotations import Varimax, principal_angles, rotated, varimax
+from .rows import PANEL_BYTES, Rows, UnitRows, as_rows, panels, row_norms
+from .temporal_svd import TemporalSVD, directions, temporal_svd
+
+__all__ = [
+    "PANEL_BYTES",
+    "CrossHalfSpectrum",
+    "Directions",
+    "Layout",
+    "Rows",
+    "TemporalSVD",
+    "UnitRows",
+    "Varimax",
+    "as_rows",
+    "centre_of_mass",
+    "change_points",
+    "count_above",
+    "cross_half_spectrum",
+    "crossing_time",
+    "directions",
+    "directions_along",
+    "energy_before",
+    "energy_between",
+    "gram",
+    "matched_noise_spectrum",
+    "module_shares",
+    "panels",
+    "principal_angles",
+    "random_walk_shares",
+    "rotated",
+    "row_norms",
+    "temporal_svd",
+    "varimax",
+]

@@ -1,2 +1,120 @@
-"""placeholder"""
-def main() -> None: ...
+"""The command `goalcut`: settings in, steps run, one clear line where something is wrong."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+COMMANDS = {
+    "run": "all of it: train, evaluate, analyze, ablate, report",
+    "train": "train an agent with every gradient on record",
+    "evaluate": "measure exactly what it does on held-out levels",
+    "analyze": "find directions by when they were trained",
+    "ablate": "cut them out, beside controls",
+    "report": "write report.html and print a summary",
+}
+_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY [settings]
+
+Find when a goal was learned, and cut it out.
+
+{commands}
+
+A first try, in a few minutes:   goalcut run runs/demo
+Each command's settings:         goalcut COMMAND --help
+Every command can be repeated: what is done is not done again, and a killed training goes on.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; exits with 0, 1 (something failed) or 2 (a setting is wrong)."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    listing = "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_USAGE.format(commands=listing))
+        sys.exit(0 if argv else 2)
+    if argv[0] not in COMMANDS:
+        _fail(2, f"command is {argv[0]!r}: give one of {', '.join(COMMANDS)}")
+    sys.exit(_guarded(lambda: _dispatch(argv[0], argv[1:])))
+
+
+def _dispatch(name: str, argv: list[str]) -> None:
+    import tyro
+
+    from . import settings as s
+    from .presets import with_preset
+
+    kinds = {
+        "run": s.RunCommand,
+        "train": s.TrainCommand,
+        "evaluate": s.EvaluateCommand,
+        "analyze": s.AnalyzeCommand,
+        "ablate": s.AblateCommand,
+        "report": s.ReportCommand,
+    }
+    kind = kinds[name]
+    try:
+        command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
+    except ValueError as error:
+        raise _UsageError(str(error)) from None
+    _run(command)
+
+
+def _run(command: Any) -> None:
+    from ..agents.run import Run
+    from . import settings as s
+    from . import steps
+
+    match command:
+        case s.RunCommand():
+            run = steps.train_step(command.directory, command.train)
+            results: list[tuple[str, Any, Callable[[Run, Any], Any]]] = [
+                ("evaluation.json", command.evaluate, steps.evaluate_step),
+                ("analysis/analysis.json", command.analyze, steps.analyze_step),
+                ("ablation/table.json", command.ablate, steps.ablate_step),
+            ]
+            for file, chosen, step in results:
+                if file != "evaluation.json" and command.train.record == "none":
+                    continue
+                if not steps.up_to_date(run.directory / file, chosen):
+                    step(run, chosen)
+            steps.report_step(run)
+        case s.TrainCommand():
+            steps.train_step(command.directory, command.train)
+        case s.EvaluateCommand():
+            steps.print_evaluation(steps.evaluate_step(Run(command.directory), command.evaluate))
+        case s.AnalyzeCommand():
+            steps.analyze_step(Run(command.directory), command.analyze)
+        case s.AblateCommand():
+            steps.ablate_step(Run(command.directory), command.ablate)
+        case s.ReportCommand():
+            print(steps.report_step(Run(command.directory)))
+
+
+class _UsageError(Exception):
+    """A setting is wrong."""
+
+
+def _guarded(action: Callable[[], None]) -> int:
+    """Run, and turn what users can mend into one line and an exit code."""
+    from ..agents.files import RunConflictError
+    from ..agents.recorder import GradientError
+
+    try:
+        action()
+    except (_UsageError, RunConflictError) as error:
+        return _say(2, str(error))
+    except KeyboardInterrupt:
+        return _say(
+            1, "interrupted; what was recorded is kept: the same command goes on from the last saved state"
+        )
+    except (ValueError, GradientError, OSError) as error:
+        return _say(1, str(error) if str(error) else type(error).__name__)
+    return 0
+
+
+def _say(code: int, message: str) -> int:
+    print(f"goalcut: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _fail(code: int, message: str) -> None:
+    sys.exit(_say(code, message))

@@ -24,7 +24,9 @@ def next_cells(walls: np.ndarray) -> np.ndarray:
     here = np.arange(size * size, dtype=np.int16)
     table = np.empty((count, size * size, NUM_ACTIONS), dtype=np.int16)
     for action, (down, right) in enumerate(STEPS):
-        blocked = outside[:, 1 + down : 1 + down + size, 1 + right : 1 + right + size].reshape(count, -1)
+        blocked = outside[:, 1 + down : 1 + down + size, 1 + right : 1 + right + size].reshape(
+            count, size * size
+        )
         table[:, :, action] = np.where(blocked, here, here + np.int16(down * size + right))
     return table
 
@@ -33,7 +35,7 @@ def observations(levels: Levels) -> np.ndarray:
     """Every level's first observation, (L, 3, n, n) uint8: walls, mouse, cheese."""
     count, size = len(levels), levels.size
     planes = np.zeros((count, len(PLANES), size * size), dtype=np.uint8)
-    planes[:, 0] = levels.walls.reshape(count, -1)
+    planes[:, 0] = levels.walls.reshape(count, size * size)
     planes[np.arange(count), 1, levels.mouse] = 1
     planes[np.arange(count), 2, levels.cheese] = 1
     return planes.reshape(count, len(PLANES), size, size)
@@ -121,6 +123,10 @@ class CheeseMaze:
         """Which level each environment is in, (N,) int64, an index into the pool."""
         return self._level
 
+    def reseed(self, seed: int) -> None:
+        """Start the stream of level draws anew from `seed`; episodes under way go on."""
+        self._generator.manual_seed(seed)
+
     def reset(self, levels: Tensor | None = None) -> Tensor:
         """Start every environment anew, in the given levels (N,) or in random ones; returns observations."""
         everyone = torch.arange(self.num_envs, device=self.device)
@@ -158,13 +164,16 @@ class CheeseMaze:
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take up a state that `state` gave, of an environment with the same levels and num_envs."""
         if state["level"].shape != (self.num_envs,):
-            raise ValueError(f"the state is of {len(state['level'])} environments, this is of {self.num_envs}")
+            raise ValueError(
+                f"the state is of {len(state['level'])} environments, this is of {self.num_envs}"
+            )
         self.reset(state["level"].to(self.device))
         cells = self.size * self.size
         self._planes.scatter_(1, (self._mouse + cells)[:, None], 0)
-        self._mouse = state["mouse"].to(self.device)
+        # Copies: steps write into these, and a state may be taken up twice.
+        self._mouse = state["mouse"].to(self.device, copy=True)
         self._planes.scatter_(1, (self._mouse + cells)[:, None], 1)
-        self._elapsed = state["elapsed"].to(self.device)
+        self._elapsed = state["elapsed"].to(self.device, copy=True)
         self._generator.set_state(state["generator"].cpu())
 
     def _draw(self, count: int) -> Tensor:

@@ -174,7 +174,7 @@ def _place_objects(
     """Flat cells of mouse and cheese, both (L,), never the same."""
     count, size = len(walls), settings.size
     mode, mouse_word, cheese_word = random_words(keys, 3).T
-    free = ~walls.reshape(count, -1)
+    free = ~walls.reshape(count, size * size)
     region = corner_region(size, settings.corner_size).ravel()
     if settings.cheese == "conflict":
         cheese_cells = mouse_cells = free & ~region

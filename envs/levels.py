@@ -47,7 +47,7 @@ class Levels:
                 f"levels want walls (L, n, n), mouse (L,) and cheese (L,); got {self.walls.shape}, "
                 f"{self.mouse.shape} and {self.cheese.shape}"
             )
-        flat, level = self.walls.reshape(count, -1), np.arange(count)
+        flat, level = self.walls.reshape(count, rows * rows), np.arange(count)
         for name, cells in (("mouse", self.mouse), ("cheese", self.cheese)):
             if count and (cells.min() < 0 or cells.max() >= rows * rows):
                 raise ValueError(f"a {name} lies outside its maze of {rows}×{rows} cells")

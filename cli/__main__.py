@@ -1,0 +1,5 @@
+"""`python -m goalcut.cli`."""
+
+from . import main
+
+main()

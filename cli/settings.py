@@ -1,0 +1,127 @@
+"""One frozen dataclass per command: what it takes, and what `--help` says of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..ablate.ablation import AblateSettings
+from ..agents.run import TrainSettings
+from ..analysis.run_analysis import AnalyzeSettings
+
+RunDirectory = Annotated[Path, tyro.conf.Positional]
+Preset = Literal["default", "random-start"]
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """How the exact measures are taken.
+
+    Attributes:
+        levels: held-out levels of each kind.
+        rollout: evaluate θ after so many rollouts; default the end of training.
+        parameters: evaluate these parameters instead (safetensors, as a cut leaves them).
+    """
+
+    levels: int = 400
+    rollout: int | None = None
+    parameters: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.levels < 2:
+            raise ValueError(f"levels is {self.levels}: give at least 2")
+        if self.rollout is not None and self.parameters is not None:
+            raise ValueError("rollout and parameters are both given: give one of them")
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """Train, evaluate, analyze, ablate and report: all of it, going on where an earlier call stopped.
+
+    Example: `goalcut run runs/demo`, or for a small try of one minute
+    `goalcut run runs/small --world.size 7 --world.corner-size 4 --ppo.rollouts 60`.
+
+    Attributes:
+        directory: the run directory, made if missing.
+        preset: `default` (9×9, mouse bottom left, corner region 5×5: the goals come one after the other) or
+            `random-start` (9×9, corner region 3×3: the clearest misgeneralization).
+        train: what is trained, as `goalcut train` takes it.
+        analyze: what the temporal lens computes.
+        ablate: which cuts are made and how they are judged.
+        evaluate: how the exact measures are taken.
+    """
+
+    directory: RunDirectory
+    preset: Preset = "default"
+    train: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+    analyze: AnalyzeSettings = field(default_factory=AnalyzeSettings)
+    ablate: AblateSettings = field(default_factory=AblateSettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train an agent with every gradient on record. A killed training goes on with the same command.
+
+    Example: `goalcut train runs/seed-1 --seed 1`.
+
+    Attributes:
+        directory: the run directory, made if missing.
+        preset: `default` or `random-start`; single settings given beside it win.
+        train: what is trained.
+    """
+
+    directory: RunDirectory
+    preset: Preset = "default"
+    train: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+
+
+@dataclass(frozen=True)
+class EvaluateCommand:
+    """Measure exactly what the agent does on held-out levels, beside untrained, uniform and shortest path.
+
+    Attributes:
+        directory: a trained run.
+        evaluate: how.
+    """
+
+    directory: RunDirectory
+    evaluate: Annotated[EvaluateSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluateSettings)
+
+
+@dataclass(frozen=True)
+class AnalyzeCommand:
+    """Find directions by when they were trained: temporal SVD of the gradient log, beside its nulls.
+
+    Attributes:
+        directory: a trained run.
+        analyze: what is computed.
+    """
+
+    directory: RunDirectory
+    analyze: Annotated[AnalyzeSettings, tyro.conf.arg(name="")] = field(default_factory=AnalyzeSettings)
+
+
+@dataclass(frozen=True)
+class AblateCommand:
+    """Cut directions out, beside controls, and tell which goal went away.
+
+    Attributes:
+        directory: an analyzed run.
+        ablate: which cuts, judged how.
+    """
+
+    directory: RunDirectory
+    ablate: Annotated[AblateSettings, tyro.conf.arg(name="")] = field(default_factory=AblateSettings)
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """Write report.html, one self-contained file, and print a summary.
+
+    Attributes:
+        directory: a run, as far as it has come.
+    """
+
+    directory: RunDirectory

@@ -1,0 +1,220 @@
+"""The steps of a run, each from files to files, with progress; skipped where their result is already there."""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from ..ablate.ablation import AblateSettings, Ablation
+from ..ablate.judge import Judge
+from ..ablate.table import save_table
+from ..agents.behaviour import MEASURES, ExactBehaviour
+from ..agents.files import RunFileError, load_tensors, read_json, write_json
+from ..agents.parameters import parameter_layout
+from ..agents.run import Run, TrainSettings
+from ..agents.training import REPORT_LEVEL_SEED, train
+from ..analysis.directions import Directions
+from ..analysis.run_analysis import AnalyzeSettings, analyze_run
+from ..report import print_summary, write_report
+from .settings import EvaluateSettings
+from .summary import write_summary
+
+console = Console(stderr=True)
+
+
+@contextmanager
+def _progress(
+    title: str, total: int | None, unit: str = "{task.fields[note]}"
+) -> Iterator[Callable[[str, int], None]]:
+    """A progress bar; yields advance(note, steps). Where nobody watches, a line now and then instead."""
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn(unit),
+    )
+    watched = console.is_terminal
+    began, said = time.perf_counter(), time.perf_counter()
+    with Progress(*columns, console=console, disable=not watched) as bar:
+        task = bar.add_task(title, total=total, note="")
+        done = 0
+
+        def advance(note: str, steps: int = 1) -> None:
+            nonlocal done, said
+            done += steps
+            bar.update(task, advance=steps, note=note)
+            if not watched and time.perf_counter() - said > 15:
+                said = time.perf_counter()
+                print(
+                    f"{title}: {done}/{total or '?'} after {said - began:.0f} s {note}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+        yield advance
+
+
+def train_step(directory: Path, settings: TrainSettings) -> Run:
+    """Train a run to its end."""
+    run = Run.create(directory, settings)
+    if run.trained:
+        console.print(f"{directory}: already trained")
+        return run
+    rollouts, per_rollout = settings.ppo.rollouts, settings.ppo.env_steps_per_rollout
+    with _progress("train", rollouts) as advance:
+        began: list[float] = []
+
+        def on_rollout(record: dict[str, Any]) -> None:
+            first = not began
+            began.append(time.perf_counter())
+            # The first call of a resumed run stands for all rollouts that were there already.
+            steps = record["rollout"] if first else 1
+            speed = (len(began) - 1) * per_rollout / max(began[-1] - began[0], 1e-9)
+            advance(f"{speed / 1000:.1f}k env steps/s, return {record['episode_return']:.2f}", steps)
+
+        train(run, on_rollout=on_rollout)
+    return run
+
+
+def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
+    """Measure the untrained, trained, uniform-random and shortest-path agents; evaluation.json."""
+    network, theta_0 = run.network(), run.parameters_after(0)
+    if settings.parameters is None:
+        theta = run.parameters_after(settings.rollout)
+    else:
+        tensors, _ = load_tensors(settings.parameters)
+        layout = parameter_layout(network)
+        if {name: tuple(t.shape) for name, t in tensors.items()} != {
+            name: shape for name, (_, _, shape) in layout.items()
+        }:
+            raise RunFileError(f"{settings.parameters} is of another network than {run.directory}")
+        theta = torch.cat([tensors[name].reshape(-1) for name in layout])
+    behaviour = ExactBehaviour.of_world(
+        run.settings.world,
+        settings.levels,
+        seed=REPORT_LEVEL_SEED,
+        split="test",
+        time_limit=run.settings.time_limit,
+    )
+    judge = Judge(network, behaviour, theta_0, theta)
+    agents = {
+        "untrained": judge.untrained,
+        "trained": judge.trained,
+        "uniform": judge.uniform,
+        "best": judge.best,
+    }
+    result = {
+        "levels": settings.levels,
+        "level_seed": REPORT_LEVEL_SEED,
+        "split": "test",
+        "settings": _jsonable(settings),
+        "agents": {name: judge.summary(measured) for name, measured in agents.items()},
+    }
+    if settings.rollout is None and settings.parameters is None:
+        write_json(run.path("evaluation.json"), result)
+    return result
+
+
+def print_evaluation(result: dict[str, Any]) -> None:
+    """The exact measures as a table."""
+    table = Table(title=f"exact measures on {result['levels']} held-out levels (95 % interval over levels)")
+    table.add_column("measure")
+    for agent in result["agents"]:
+        table.add_column(agent, justify="right")
+    for measure, meaning in MEASURES.items():
+        cells = [
+            f"{v[measure]['mean']:.3f} [dim]{v[measure]['low']:.2f}–{v[measure]['high']:.2f}[/]"
+            for v in result["agents"].values()
+        ]
+        table.add_row(f"{measure}\n[dim]{meaning}[/]", *cells)
+    Console().print(table)
+
+
+def analyze_step(run: Run, settings: AnalyzeSettings) -> None:
+    """Temporal SVD and its nulls; analysis/."""
+    _trained(run)
+    with _progress("analyze", 6) as advance:
+        result, found = analyze_run(run, settings, lambda step: advance(step, 1))
+    found.save(run.path("analysis", "directions.safetensors"))
+    write_json(run.path("analysis", "analysis.json"), result | {"settings": _jsonable(settings)})
+
+
+def ablate_step(run: Run, settings: AblateSettings) -> None:
+    """Cuts beside their controls; ablation/."""
+    _trained(run)
+    analysis = _analysis_of(run)
+    directions = Directions.load(run.directory / "analysis" / "directions.safetensors")
+    other = None
+    if settings.other_run is not None:
+        other_run = Run(settings.other_run)
+        _analysis_of(other_run)
+        other = Directions.load(other_run.directory / "analysis" / "directions.safetensors")
+    with _progress("ablate", None) as advance:
+        ablation = Ablation(run, directions, analysis["directions"]["split_row"], settings, other)
+        rows, curves, headline = ablation.rows(lambda name: advance(name, 1))
+    judge = ablation.judge
+    about = {
+        "levels": settings.levels,
+        "tuning_levels": settings.tuning_levels,
+        "settings": _jsonable(settings),
+        "headline": headline,
+        **{
+            name: {measure: float(value.mean()) for measure, value in measured.items()}
+            for name, measured in (
+                ("untrained", judge.untrained),
+                ("trained", judge.trained),
+                ("uniform", judge.uniform),
+            )
+        },
+    }
+    save_table(run.path("ablation", "table.json"), rows, curves, about)
+
+
+def report_step(run: Run) -> Path:
+    """summary.json and report.html, and a summary in the terminal."""
+    write_summary(run)
+    path = write_report(run.directory)
+    print_summary(run.directory, Console())
+    return path
+
+
+def up_to_date(path: Path, settings: Any) -> bool:
+    """Whether a result is there and was made with these settings."""
+    return path.exists() and read_json(path).get("settings") == _jsonable(settings)
+
+
+def _trained(run: Run) -> None:
+    if not run.trained:
+        raise RunFileError(
+            f"{run.directory} is not trained to its end: run goalcut train {run.directory} first"
+        )
+
+
+def _analysis_of(run: Run) -> dict[str, Any]:
+    path = run.directory / "analysis" / "analysis.json"
+    if not path.exists():
+        raise RunFileError(f"{path} is missing: run goalcut analyze {run.directory} first")
+    return read_json(path)
+
+
+def _jsonable(settings: Any) -> Any:
+    return json.loads(json.dumps(dataclasses.asdict(settings), default=str))

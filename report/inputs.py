@@ -1,0 +1,246 @@
+"""What a report reads of a run: every file that is there, None for each that is not."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from ..agents.behaviour import MEASURES
+from ..agents.files import RunFileError, read_json
+from ..agents.parameters import parameter_layout
+from ..agents.run import Run
+from .style import finite, finites
+
+# The share of what training changed at which a goal counts as learned.
+PASSED = 0.7
+# Below this change of a measure its retention is a quotient of noise.
+LEAST_CHANGE = 0.05
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Where corner-seeking was first learned, and how far cheese-seeking was then."""
+
+    env_steps: float
+    cheese_retention: float | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The contents of a run directory.
+
+    Attributes:
+        run: the run.
+        config: config.json, whole.
+        progress: one record per rollout.
+        evaluation, analysis, ablation, summary: the files of those names, or None.
+        profiles: (T, k) of the directions, or None.
+        strengths: their singular values, (k,) or empty.
+        measured: the records of `progress` that hold measures.
+    """
+
+    run: Run
+    config: dict[str, Any]
+    progress: list[dict[str, Any]]
+    evaluation: dict[str, Any] | None = None
+    analysis: dict[str, Any] | None = None
+    ablation: dict[str, Any] | None = None
+    summary: dict[str, Any] | None = None
+    profiles: np.ndarray | None = None
+    strengths: list[float | None] = field(default_factory=list)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, directory: Path) -> "Inputs":
+        """Read a run directory.
+
+        Raises:
+            RunFileError: it is no run directory, or one of its files is damaged.
+        """
+        run = Run(directory)
+        progress = run.progress()
+        profiles, strengths = _profiles(run.directory / "analysis" / "directions.safetensors")
+        return cls(
+            run=run,
+            config=read_json(run.directory / "config.json"),
+            progress=progress,
+            evaluation=_optional_json(run.directory / "evaluation.json"),
+            analysis=_optional_json(run.directory / "analysis" / "analysis.json"),
+            ablation=_optional_json(run.directory / "ablation" / "table.json"),
+            summary=_optional_json(run.directory / "summary.json"),
+            profiles=profiles,
+            strengths=strengths,
+            measured=[record for record in progress if record.get("measures")],
+        )
+
+    @cached_property
+    def layout(self) -> dict[str, tuple[int, int, tuple[int, ...]]]:
+        """Parameter name → (start, stop, shape) of the run's network."""
+        return parameter_layout(self.run.settings.new_network())
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters the network has, P."""
+        return max(stop for _, stop, _ in self.layout.values())
+
+    # Training.
+
+    @property
+    def env_steps(self) -> float | None:
+        """Env steps trained."""
+        return finite(self.progress[-1].get("env_steps")) if self.progress else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training."""
+        known = dig(self.summary, "training", "seconds")
+        spent = [finite(record.get("seconds")) or 0.0 for record in self.progress]
+        return finite(known) if known is not None else (sum(spent) if spent else None)
+
+    def curve(self, measure: str) -> tuple[list[float | None], list[float | None]]:
+        """Env steps and values of a measure over training."""
+        return (
+            [finite(record.get("env_steps")) for record in self.measured],
+            [finite(record["measures"].get(measure)) for record in self.measured],
+        )
+
+    def retention_curve(self, measure: str) -> list[float | None]:
+        """The curve as the share of what training changed in the end; empty where it changed next to nothing."""
+        _, values = self.curve(measure)
+        if (
+            not values
+            or values[0] is None
+            or values[-1] is None
+            or abs(values[-1] - values[0]) < LEAST_CHANGE
+        ):
+            return []
+        first, last = values[0], values[-1]
+        return [None if value is None else (value - first) / (last - first) for value in values]
+
+    def passing(self) -> Passing | None:
+        """Where the retention of corner_reach first passes `PASSED`, by analysis.json or the learning curves."""
+        at = finite(dig(self.analysis, "behaviour", "corner_passes_env_steps"))
+        if at is not None:
+            return Passing(at, finite(dig(self.analysis, "behaviour", "cheese_retention_there")))
+        steps, _ = self.curve("corner_reach")
+        corner, cheese = self.retention_curve("corner_reach"), self.retention_curve("cheese_from_corner")
+        for here in range(1, len(corner)):
+            before, after, start, stop = corner[here - 1], corner[here], steps[here - 1], steps[here]
+            if (
+                before is None
+                or after is None
+                or start is None
+                or stop is None
+                or not before < PASSED <= after
+            ):
+                continue
+            way = (PASSED - before) / (after - before)
+            left, right = cheese[here - 1 : here + 1] if cheese else (None, None)
+            there = None if left is None or right is None else left + way * (right - left)
+            return Passing(start + way * (stop - start), there)
+        return None
+
+    # Measures.
+
+    def measure(self, agent: str, name: str) -> dict[str, float | None]:
+        """mean, low and high of a measure of `untrained`, `trained`, `uniform` or `best`."""
+        entry = dig(self.evaluation, "agents", agent, name)
+        if isinstance(entry, dict):
+            return {end: finite(entry.get(end)) for end in ("mean", "low", "high")}
+        known = finite(dig(self.summary, "measures", agent, name))
+        if known is None:
+            known = finite(dig(self.ablation, agent, name))
+        if known is None and self.measured and agent in ("untrained", "trained"):
+            record = self.measured[0 if agent == "untrained" else -1]
+            is_it = self.run.trained if agent == "trained" else record.get("rollout") == 0
+            known = finite(record["measures"].get(name)) if is_it else None
+        return {"mean": known, "low": None, "high": None}
+
+    @property
+    def agents(self) -> list[str]:
+        """The agents of whom anything is measured, in reading order."""
+        order = ("untrained", "trained", "uniform", "best")
+        return [agent for agent in order if any(self.measure(agent, m)["mean"] is not None for m in MEASURES)]
+
+    # Cuts.
+
+    @property
+    def cuts(self) -> list[dict[str, Any]]:
+        """The rows of the ablation that are cuts, not controls."""
+        return [row for row in self.rows if row.get("selection") != "control"]
+
+    @property
+    def controls(self) -> list[dict[str, Any]]:
+        """The rows of the ablation that are controls."""
+        return [row for row in self.rows if row.get("selection") == "control"]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows of the ablation."""
+        return [row for row in (self.ablation or {}).get("rows") or [] if isinstance(row, dict)]
+
+    def controls_of(self, cut: dict[str, Any]) -> list[dict[str, Any]]:
+        """The controls of one cut."""
+        return [row for row in self.controls if row.get("control_of") == cut.get("name")]
+
+    def best_cut(self, goal: str) -> dict[str, Any] | None:
+        """The most selective cut that removes `corner` or `cheese`."""
+        return most_selective([row for row in self.cuts if row.get("removes") == goal])
+
+    @property
+    def headline(self) -> list[dict[str, Any]]:
+        """The cuts to show in mazes and dose–response; the best of each goal where the file names none."""
+        by_name = {row.get("name"): row for row in self.rows}
+        named = [by_name[name] for name in (self.ablation or {}).get("headline") or [] if name in by_name]
+        best = [self.best_cut(goal) for goal in ("corner", "cheese")]
+        return named or [row for row in best if row is not None]
+
+
+def dig(nest: Any, *path: str) -> Any:
+    """nest[path[0]][path[1]]…, or None where any of it is missing."""
+    for name in path:
+        if not isinstance(nest, dict):
+            return None
+        nest = nest.get(name)
+    return nest
+
+
+def most_selective(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The row of highest selectivity, or None."""
+    known = [row for row in rows if finite(row.get("selectivity")) is not None]
+    return max(known, key=lambda row: row["selectivity"], default=None)
+
+
+def direction_fields(inputs: Inputs) -> dict[str, list[float | None]]:
+    """centre_of_mass, early_share, late_share, singular_values of the directions, each (k,) or empty."""
+    directions = dig(inputs.analysis, "directions") or {}
+    fields = {name: finites(directions.get(name)) for name in ("centre_of_mass", "early_share", "late_share")}
+    strengths = inputs.strengths or finites(dig(inputs.analysis, "singular_values"))
+    fields["singular_values"] = strengths[: len(fields["centre_of_mass"])]
+    return fields
+
+
+def _optional_json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise RunFileError(f"{path} is damaged (no JSON object); make it anew")
+    return content
+
+
+def _profiles(path: Path) -> tuple[np.ndarray | None, list[float | None]]:
+    """Profiles (T, k) and singular values (k,) alone: the vectors beside them are hundreds of megabytes."""
+    if not path.exists():
+        return None, []
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
+            profiles = file.get_tensor("profiles") if "profiles" in names else None
+            strengths = file.get_tensor("singular_values").tolist() if "singular_values" in names else []
+    except (SafetensorError, OSError) as error:
+        raise RunFileError(f"{path} is cut off or damaged ({error}); make it anew") from None
+    return (profiles if profiles is not None and profiles.ndim == 2 else None), finites(strengths)

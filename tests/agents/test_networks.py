@@ -1,0 +1,64 @@
+import pytest
+import torch
+from goalcut.agents.networks import build_network
+from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout, set_parameters
+
+MAZE = (3, 9, 9)
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_conv_has_the_parameters_that_the_design_says() -> None:
+    assert count(build_network("conv", MAZE, 4, seed=0)) == 169_429
+
+
+def test_impala_has_the_published_number_of_parameters() -> None:
+    assert count(build_network("impala", (3, 64, 64), 15, seed=0)) == 626_256
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv", "impala"])
+@pytest.mark.parametrize("size", [5, 9, 13])
+def test_every_network_gives_logits_and_values_in_float32(name: str, size: int) -> None:
+    planes = torch.randint(2, (7, 3, size, size), dtype=torch.uint8)
+    logits, values = build_network(name, (3, size, size), 4, seed=0)(planes)
+    assert logits.shape == (7, 4)
+    assert values.shape == (7,)
+    assert logits.dtype == values.dtype == torch.float32
+
+
+def test_initial_parameters_depend_on_the_seed_alone() -> None:
+    torch.manual_seed(1)
+    first = flat_parameters(build_network("conv", MAZE, 4, seed=3))
+    torch.manual_seed(2)
+    again = flat_parameters(build_network("conv", MAZE, 4, seed=3))
+    other = flat_parameters(build_network("conv", MAZE, 4, seed=4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_building_a_network_leaves_the_global_generator_alone() -> None:
+    before = torch.random.get_rng_state()
+    build_network("conv", MAZE, 4, seed=0)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_an_unknown_network_is_named_with_its_value() -> None:
+    with pytest.raises(ValueError, match="network is 'lstm': give"):
+        build_network("lstm", MAZE, 4, seed=0)  # type: ignore[arg-type]
+
+
+def test_flat_parameters_written_back_are_the_same_network() -> None:
+    network, other = (build_network("conv", MAZE, 4, seed=seed) for seed in (0, 1))
+    other.to(memory_format=torch.channels_last)  # the flat order must not follow the memory format
+    set_parameters(other, flat_parameters(network))
+    planes = torch.rand(5, *MAZE)
+    torch.testing.assert_close(network(planes), other(planes))
+    assert torch.equal(flat_parameters(network), flat_parameters(other))
+
+
+def test_parameters_of_another_length_are_refused() -> None:
+    layout = parameter_layout(build_network("mlp", MAZE, 4, seed=0))
+    with pytest.raises(ValueError, match="another network"):
+        named_parameters_of(torch.zeros(10), layout)

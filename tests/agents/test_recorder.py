@@ -1,0 +1,152 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from goalcut.agents.gradient_log import GradientLog
+from goalcut.agents.recorder import GradientError, GradientRecorder
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+
+
+def model() -> tuple[nn.Module, torch.optim.Optimizer, torch.Tensor, torch.Tensor]:
+    """A plain regression: nothing here knows of reinforcement learning."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 2))
+    inputs, targets = (torch.randn(32, width, generator=generator) for width in (5, 2))
+    return network, torch.optim.SGD(network.parameters(), lr=0.1), inputs, targets
+
+
+def loss_of(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, share: float = 1.0) -> torch.Tensor:
+    return share * (network(inputs) - targets).square().mean()
+
+
+def flat_gradient(network: nn.Module) -> np.ndarray:
+    return torch.cat([p.grad.reshape(-1) for p in network.parameters()]).numpy().copy()
+
+
+def test_the_recorded_row_is_the_gradient_before_clipping(tmp_path: Path) -> None:
+    network, optimizer, inputs, targets = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path, per_update=True)
+    seen, clipped = [], []
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss_of(network, inputs, targets).backward()
+        seen.append(flat_gradient(network))
+        before = float(clip_grad_norm_(network.parameters(), 0.05))
+        clipped.append(0.05 / before)
+        optimizer.step()
+    recorder.close()
+    log = GradientLog(tmp_path)
+    np.testing.assert_allclose(log.rows().panel(0, log.parameters), seen, rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(log.index["clip"], clipped, rtol=1e-3)
+    np.testing.assert_allclose(log.index["lr"], 0.1)
+    assert log.index["update"].tolist() == [0, 1, 2, 3]
+
+
+def test_halves_are_the_gradients_of_their_own_samples(tmp_path: Path) -> None:
+    network, optimizer, inputs, targets = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path, per_update=True)
+    alone = {}
+    for half, samples in (("A", slice(0, 16)), ("B", slice(16, 32))):
+        network.zero_grad()
+        loss_of(network, inputs[samples], targets[samples], 0.5).backward()
+        alone[half] = flat_gradient(network)
+    optimizer.zero_grad()
+    recorder._gradient.zero_()  # what was looked at above is no part of the update
+    for half, samples in (("B", slice(16, 32)), ("A", slice(0, 16))):
+        with recorder.half(half):
+            loss_of(network, inputs[samples], targets[samples], 0.5).backward()
+    optimizer.step()
+    recorder.close()
+    log = GradientLog(tmp_path)
+    for half, gradient in alone.items():
+        np.testing.assert_allclose(log.rows(half=half).panel(0, log.parameters)[0], gradient, rtol=2e-3, atol=1e-5)
+
+
+def test_an_averaged_row_is_the_mean_over_its_updates(tmp_path: Path) -> None:
+    network, optimizer, inputs, targets = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path)
+    seen = []
+    for update in range(6):
+        optimizer.zero_grad()
+        loss_of(network, inputs, targets).backward()
+        seen.append(flat_gradient(network))
+        optimizer.step()
+        if update == 3:
+            recorder.row_so_far(40, "early")
+        if update == 4:
+            recorder.end_row(50)
+    recorder.end_row(60)
+    recorder.end_row(70)  # no update since: no row
+    recorder.close()
+    log = GradientLog(tmp_path)
+    whole, early = log.rows().panel(0, log.parameters), log.rows("early").panel(0, log.parameters)
+    np.testing.assert_allclose(whole, [np.mean(seen[:5], axis=0), seen[5]], rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(early, [np.mean(seen[:4], axis=0)], rtol=2e-3, atol=1e-6)
+    assert log.rows().records["env_steps"].tolist() == [50, 60]
+    assert log.rows().records["averaged"].tolist() == [5, 1]
+
+
+def test_rows_of_loss_terms_sum_to_the_gradient_and_leave_it_alone(tmp_path: Path) -> None:
+    network, optimizer, inputs, targets = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path, per_update=True)
+    outputs = network(inputs)
+    terms = {"fit": (outputs - targets).square().mean(), "size": 0.1 * outputs.square().mean()}
+    recorder.record_terms(terms, 0)
+    sum(terms.values()).backward()
+    gradient = flat_gradient(network)
+    optimizer.step()
+    recorder.close()
+    log = GradientLog(tmp_path)
+    assert log.terms == ["total", "fit", "size"]
+    parts = sum(log.rows(term).panel(0, log.parameters)[0] for term in terms)
+    np.testing.assert_allclose(parts, gradient, rtol=5e-3, atol=1e-5)
+    np.testing.assert_allclose(log.rows().panel(0, log.parameters)[0], gradient, rtol=2e-3, atol=1e-6)
+
+
+def test_recording_changes_no_bit_of_training(tmp_path: Path) -> None:
+    ends = []
+    for recorded in (True, False):
+        network, optimizer, inputs, targets = model()
+        recorder = GradientRecorder(network, optimizer, tmp_path / "log") if recorded else None
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss_of(network, inputs, targets).backward()
+            clip_grad_norm_(network.parameters(), 0.1)
+            optimizer.step()
+        if recorder:
+            recorder.close()
+        ends.append(torch.cat([p.detach().reshape(-1) for p in network.parameters()]))
+    assert torch.equal(*ends)
+
+
+def test_a_gradient_that_is_not_finite_is_named_and_earlier_rows_stay(tmp_path: Path) -> None:
+    network, optimizer, inputs, targets = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path, per_update=True)
+    loss_of(network, inputs, targets).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    (loss_of(network, inputs, targets) * float("nan")).backward()
+    with pytest.raises(GradientError, match=r"gradient of 0.weight is not finite at update 1.*1 rows"):
+        optimizer.step()
+    recorder.close()
+    assert len(GradientLog(tmp_path)) == 1
+
+
+def test_a_closed_recorder_leaves_no_hook_behind(tmp_path: Path) -> None:
+    network, optimizer, inputs, targets = model()
+    GradientRecorder(network, optimizer, tmp_path, per_update=True).close()
+    loss_of(network, inputs, targets).backward()
+    optimizer.step()
+    assert len(GradientLog(tmp_path)) == 0
+
+
+def test_an_unknown_half_is_refused(tmp_path: Path) -> None:
+    network, optimizer, *_ = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path)
+    with pytest.raises(ValueError, match="half is 'C'"), recorder.half("C"):
+        pass
+    recorder.close()
