@@ -60,6 +60,7 @@ def gram(
                 last = first + _BLOCK
                 right = first if B is A else 0
                 K[first:last, right:] += X[first:last] @ Y[right:].T
+            del X, Y  # before the next panel is read
             if progress is not None:
                 progress(stop, A.shape[1])
     if B is A:

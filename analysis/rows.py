@@ -14,6 +14,9 @@ import torch
 PANEL_BYTES = 192 * 2**20
 """Default memory of one panel in working precision. Narrower panels slow the matrix products down."""
 
+_ROWS_MAPPED = 256
+"""Rows of a memory-mapped file that are read before its pages are handed back."""
+
 _STORED = tuple(np.dtype(name) for name in ("float16", "float32", "float64"))
 
 
@@ -53,12 +56,17 @@ class ArrayRows:
 
     def panel(self, start: int, stop: int) -> np.ndarray:
         """Parameters start…stop of every row."""
-        panel = np.ascontiguousarray(self._array[:, start:stop], dtype=panel_dtype(self))
         if isinstance(self._array, np.memmap) and self._array.mode != "c":
-            mapped = self._array.base
-            # Pages once touched stay resident: without this a pass over the file ends with all of it in memory.
-            if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-                mapped.madvise(mmap.MADV_DONTNEED)
+            return self._mapped_panel(self._array, start, stop)
+        return np.ascontiguousarray(self._array[:, start:stop], dtype=panel_dtype(self))
+
+    def _mapped_panel(self, array: np.memmap, start: int, stop: int) -> np.ndarray:
+        # A page once touched stays resident, with its neighbours: a single panel would map most of the file.
+        panel = np.empty((len(array), stop - start), dtype=panel_dtype(self))
+        for first in range(0, len(array), _ROWS_MAPPED):
+            panel[first : first + _ROWS_MAPPED] = array[first : first + _ROWS_MAPPED, start:stop]
+            if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+                array.base.madvise(mmap.MADV_DONTNEED)
         return panel
 
 

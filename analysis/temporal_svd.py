@@ -112,9 +112,11 @@ def temporal_svd(
 
     above = int(np.count_nonzero(singular_values[:asked] > floor * singular_values[0]))
     profiles = V[:, :above].astype(np.float64)
+    del V
+    profiles *= _signs(profiles)
     return TemporalSVD(
         singular_values=singular_values[:above].copy(),
-        profiles=profiles * _signs(profiles),
+        profiles=profiles,
         row_energies=row_energies,
         floor=floor,
         below_floor=asked - above,
@@ -192,8 +194,8 @@ def _refined(
 
 
 def _signs(profiles: np.ndarray) -> np.ndarray:
+    """±1 for each column (r,)."""
     sums = profiles.sum(axis=0)
-    if not len(sums):
-        return sums
-    largest = np.take_along_axis(profiles, np.abs(profiles).argmax(axis=0)[None], axis=0)[0]
-    return np.where(np.where(np.abs(sums) > 1e-3, sums, largest) < 0, -1.0, 1.0)
+    for k in np.flatnonzero(np.abs(sums) <= 1e-3):
+        sums[k] = profiles[np.abs(profiles[:, k]).argmax(), k]
+    return np.where(sums < 0, -1.0, 1.0)

@@ -16,7 +16,7 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     """
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
-    name = "default"
+    name: Any = "default"
     for place, word in enumerate(argv):
         if word == "--preset" and place + 1 < len(argv):
             name = argv[place + 1]

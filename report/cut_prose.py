@@ -2,72 +2,92 @@
 
 from typing import Any
 
-from .inputs import Inputs, dig, most_selective
+from .inputs import LEAST_CHANGE, Inputs, dig, most_selective
 from .style import GOAL_MEASURES, decimal, finite, finites, span
+
+OTHER_GOAL = {"corner": "cheese", "cheese": "corner"}
 
 
 def best_cuts(inputs: Inputs) -> str:
     """The most selective cut of each goal beside the most selective of its controls."""
-    parts = [part for goal in ("corner", "cheese") if (part := _best_cut(inputs, goal))]
-    if not parts:
-        return "No cut has a known selectivity."
-    text = "; ".join(parts) + "."
-    return text[0].upper() + text[1:]
+    parts = [part for goal in GOAL_MEASURES if (part := _best_cut(inputs, goal))]
+    return _sentence(parts) if parts else "No cut has a known selectivity."
 
 
 def dose_response(inputs: Inputs, curves: list[dict[str, Any]]) -> str:
-    """What dose 1, the whole cut, leaves of either goal, by the most selective cut shown and by its controls."""
-    names = {curve.get("name"): curve for curve in curves if not curve.get("control")}
+    """What dose 1, the whole cut, leaves of either goal, by the most selective cut shown and its best control."""
+    cuts = {curve.get("name"): curve for curve in curves if not curve.get("control")}
     parts = []
-    for goal, measure in GOAL_MEASURES.items():
-        rows = [row for row in inputs.cuts if row.get("name") in names and row.get("removes") == goal]
-        cut = names.get((most_selective(rows) or {}).get("name"))
-        left = None if cut is None else _at_full_dose(cut, measure)
-        if cut is None or left is None:
+    for goal in GOAL_MEASURES:
+        rows = [row for row in inputs.cuts if row.get("name") in cuts and row.get("removes") == goal]
+        name = (most_selective(rows) or {}).get("name")
+        left = _at_full_dose(cuts[name], goal) if name in cuts else None
+        if left is None:
             continue
-        controls = [c for c in curves if c.get("control") and c.get("control_of") == cut.get("name")]
-        others = [value for c in controls if (value := _at_full_dose(c, measure)) is not None]
-        beside = f"its controls {span(others)}" if others else "no control"
-        parts.append(f"“{cut.get('name')}” leaves {decimal(left)} of {measure} ({beside})")
-    return f"At dose 1 {' and '.join(parts)}." if parts else "Retention against the dose of each cut."
+        of_it = [c for c in curves if c.get("control") and c.get("control_of") == name]
+        controls = [both for c in of_it if (both := _at_full_dose(c, goal)) is not None]
+        best = max(controls, key=lambda both: _clipped(both[1]) - _clipped(both[0]), default=None)
+        beside = "no control" if best is None else f"its most selective control {_pair(best)}"
+        keep, remove = GOAL_MEASURES[OTHER_GOAL[goal]], GOAL_MEASURES[goal]
+        parts.append(
+            f"“{name}” leaves {decimal(left[0])} of {remove} and {decimal(left[1])} of {keep} ({beside})"
+        )
+    return f"At dose 1, {'; '.join(parts)}." if parts else "Retention against the dose of each cut."
 
 
 def cut_mazes(inputs: Inputs, shown: list[str]) -> str:
-    """Whether any of the cuts shown lowers corner_first beyond its controls, over all evaluated levels."""
-    before = inputs.measure("trained", "corner_first")["mean"]
-    rows = [row for row in inputs.rows if row.get("name") in shown]
-    known = [
-        (value, row) for row in rows if (value := finite(dig(row, "measures", "corner_first"))) is not None
-    ]
-    if not known or before is None:
+    """What the most selective corner cut shown does to the two answers to a conflict level, over all levels."""
+    rows = [row for row in inputs.cuts if row.get("name") in shown]
+    row = most_selective([row for row in rows if row.get("removes") == "corner"]) or most_selective(rows)
+    if row is None:
         return "What the trained agent does on these levels; no cut is shown."
-    after, row = min(known, key=lambda pair: pair[0])
-    controls = inputs.controls_of(row)
-    values = [v for c in controls if (v := finite(dig(c, "measures", "corner_first"))) is not None]
-    beside = f" (its controls {span(values)})" if values else " (no control)"
-    text = f"“{row.get('name')}”: {decimal(before)} to {decimal(after)}{beside}"
-    if after >= before:
-        return f"None of these cuts lowers corner_first over all levels; the closest is {text}."
-    if values and after >= min(values):
-        return f"No cut lowers corner_first over all levels more than a control of it does; the lowest is {text}."
-    return f"The cut that lowers corner_first most over all levels is {text}."
+    parts, changes = [], []
+    for name in ("corner_first", "cheese_first"):
+        before, after = trained_beside_cuts(inputs, name), finite(dig(row, "measures", name))
+        if before is None or after is None:
+            continue
+        changes.append(after - before)
+        verb = (
+            "rises"
+            if changes[-1] >= LEAST_CHANGE
+            else "falls"
+            if changes[-1] <= -LEAST_CHANGE
+            else "hardly moves"
+        )
+        values = [v for c in inputs.controls_of(row) if (v := finite(dig(c, "measures", name))) is not None]
+        beside = f"its controls {span(values)}" if values else "no control"
+        parts.append(f"{name} {verb} from {decimal(before)} to {decimal(after)} ({beside})")
+    if not parts:
+        return f"What the agent does on these levels before the cuts and after, such as “{row.get('name')}”."
+    text = f"Over all levels, after “{row.get('name')}” {' and '.join(parts)}"
+    if len(changes) == 2 and changes[0] <= -LEAST_CHANGE and changes[1] < -0.5 * changes[0]:
+        text += ": most of what the corner loses goes to neither goal"
+    return text + "."
+
+
+def trained_beside_cuts(inputs: Inputs, measure: str) -> float | None:
+    """The trained agent's mean on the levels that the cuts were judged on; else as evaluated."""
+    known = finite(dig(inputs.ablation, "trained", measure))
+    return inputs.measure("trained", measure)["mean"] if known is None else known
 
 
 def _best_cut(inputs: Inputs, goal: str) -> str:
     best = inputs.best_cut(goal)
     if best is None:
         return ""
-    keep, remove = GOAL_MEASURES["cheese" if goal == "corner" else "corner"], GOAL_MEASURES[goal]
-    kept = best.get("retention") or {}
-    text = f"the most selective cut of the {goal} goal, “{best.get('name')}”, leaves {decimal(kept.get(remove))} of "
-    text += f"{remove} and {decimal(kept.get(keep))} of {keep}"
-    control = most_selective(
-        inputs.controls_of(best) or [c for c in inputs.controls if c.get("removes") == goal]
+    tried = sum(1 for row in inputs.cuts if row.get("removes") == goal)
+    keep, remove = GOAL_MEASURES[OTHER_GOAL[goal]], GOAL_MEASURES[goal]
+    left = finite(dig(best, "retention", remove)), finite(dig(best, "retention", keep))
+    text = (
+        f"the most selective of {tried} cuts of the {goal} goal"
+        if tried > 1
+        else f"the cut of the {goal} goal"
     )
+    text += f", “{best.get('name')}”, leaves {decimal(left[0])} of {remove} and {decimal(left[1])} of {keep}"
+    control = best_control(inputs, best)
     if control is None:
         return text + ", with no control to compare"
-    kept = control.get("retention") or {}
-    beside = f"{decimal(kept.get(remove))} and {decimal(kept.get(keep))}"
+    beside = _pair((finite(dig(control, "retention", remove)), finite(dig(control, "retention", keep))))
     low = (finites(best.get("selectivity_interval")) or [None])[0]
     high = (finites(control.get("selectivity_interval")) or [None])[-1]
     low = finite(best.get("selectivity")) if low is None else low
@@ -77,8 +97,32 @@ def _best_cut(inputs: Inputs, goal: str) -> str:
     return f"{text}, its most selective control {beside}"
 
 
-def _at_full_dose(curve: dict[str, Any], measure: str) -> float | None:
-    """Retention at the dose nearest 1."""
-    values, doses = finites(dig(curve, "retention", measure)), finites(curve.get("doses"))
-    known = [(abs(dose - 1), value) for dose, value in zip(doses, values, strict=False) if dose is not None]
-    return min(known, key=lambda pair: pair[0])[1] if known else None
+def best_control(inputs: Inputs, cut: dict[str, Any]) -> dict[str, Any] | None:
+    """The most selective control of a cut; of cuts of the same goal where it has none of its own."""
+    same_goal = [row for row in inputs.controls if row.get("removes") == cut.get("removes")]
+    return most_selective(inputs.controls_of(cut) or same_goal)
+
+
+def _at_full_dose(curve: dict[str, Any], goal: str) -> tuple[float | None, float | None] | None:
+    """Retention of the goal to remove and of the one to keep, at the dose nearest 1."""
+    doses = finites(curve.get("doses"))
+    known = [(abs(dose - 1), place) for place, dose in enumerate(doses) if dose is not None]
+    if not known:
+        return None
+    place = min(known)[1]
+    both = [finites(dig(curve, "retention", GOAL_MEASURES[g])) for g in (goal, OTHER_GOAL[goal])]
+    remove, keep = (values[place] if place < len(values) else None for values in both)
+    return remove, keep
+
+
+def _clipped(value: float | None) -> float:
+    return min(1.0, max(0.0, value or 0.0))
+
+
+def _pair(both: tuple[float | None, float | None]) -> str:
+    return f"{decimal(both[0])} and {decimal(both[1])}"
+
+
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts) + "."
+    return text[0].upper() + text[1:]

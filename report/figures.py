@@ -9,6 +9,7 @@ from .inputs import PASSED, Inputs, dig
 from .style import GREY, INK, MEASURE_STYLES, PALE, VIOLET, decimal, finite, finites, steps
 
 MILLION = 1e6
+_LEAST_EIGENVALUE = 1e-4
 _ENV_STEPS = {"title": {"text": "env steps (millions)"}, "rangemode": "tozero"}
 
 
@@ -137,7 +138,7 @@ def spectrum(analysis: dict[str, Any]) -> go.Figure:
     if floor and floor > least / 3:
         _mark_height(figure, floor, "floor of the method")
     figure.update_xaxes(type="log", title={"text": "number of the singular value"}, dtick=1)
-    figure.update_yaxes(type="log", title={"text": "σ / largest σ"}, dtick=1, exponentformat="power")
+    figure.update_yaxes(type="log", title={"text": "σ / largest σ"}, dtick=1, exponentformat="none")
     return figure
 
 
@@ -188,7 +189,15 @@ def cross_half(analysis: dict[str, Any]) -> go.Figure:
         )
         _mark_height(figure, bar / largest, "largest of the sign-flipped spectra")
     figure.update_xaxes(type="log", title={"text": "number of the eigenvalue, by size"}, dtick=1)
-    figure.update_yaxes(type="log", title={"text": "|λ| / largest λ"}, dtick=1, exponentformat="power")
+    heights = [height for points in groups.values() for _, height in points]
+    # Eigenvalues of next to nothing would take most of the axis.
+    ends = [
+        math.log10(max(_LEAST_EIGENVALUE, min(heights, default=1))) - 0.1,
+        math.log10(max(heights, default=1)) + 0.2,
+    ]
+    figure.update_yaxes(
+        type="log", title={"text": "|λ| / largest λ"}, dtick=1, exponentformat="none", range=ends
+    )
     return figure
 
 

@@ -184,7 +184,7 @@ def _over_all_levels(inputs: Inputs, agent: str) -> dict[str, Any]:
     row = next((row for row in inputs.rows if row.get("name") == agent), None)
     result: dict[str, Any] = {"agent": agent}
     for name in ("corner_first", "cheese_first"):
-        mean = dig(row, "measures", name) if row else inputs.measure("trained", name)["mean"]
+        mean = dig(row, "measures", name) if row else cut_prose.trained_beside_cuts(inputs, name)
         controls = [style.finite(dig(c, "measures", name)) for c in (inputs.controls_of(row) if row else [])]
         known = [value for value in controls if value is not None]
         result[name] = style.finite(mean)

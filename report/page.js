@@ -19,6 +19,19 @@ for (const holder of document.querySelectorAll(".holder")) {
   Plotly.newPlot(holder.querySelector(".plot"), spec.data, spec.layout, config);
 }
 
+// Plots over the same time axis zoom together.
+for (const group of document.querySelectorAll(".plots.linked")) {
+  const plots = [...group.querySelectorAll(".plot")];
+  for (const plot of plots) {
+    plot.on("plotly_relayout", (change) => {
+      const named = Object.keys(change).filter((name) => name.startsWith("xaxis."));
+      if (!named.length || change.linked) return;
+      const range = Object.fromEntries(named.map((name) => [name, change[name]]));
+      for (const other of plots) if (other !== plot) Plotly.relayout(other, { ...range, linked: true });
+    });
+  }
+}
+
 // Paper is narrower than the window that the plots were drawn for.
 const resizePlots = () => {
   for (const plot of document.querySelectorAll(".js-plotly-plot")) Plotly.Plots.resize(plot);

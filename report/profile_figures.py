@@ -1,18 +1,21 @@
 """Figures of the directions: when each was pushed, how strongly, and in which modules it lives."""
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
-from plotly.subplots import make_subplots
 
 from .figures import MILLION
 from .inputs import Inputs, dig, direction_fields
-from .style import GREY, INK, MEASURE_STYLES, decimal, finite, finites, steps
+from .style import GOAL_MEASURES, GREY, INK, MEASURE_STYLES, decimal, finite, finites, steps
 
 SHOWN = 40
-# A profile of thousands of updates is drawn in so many stretches.
-_STRETCHES = 240
-_LINE_COLOURS = ("#111827", "#3f8f6b", "#7a4fa3")
+# A profile is drawn in so many stretches: fewer than rows, as single rows are mostly noise.
+_STRETCHES = 80
+# Rises fast from white: a profile of one high peak would else look empty beside it.
+_HEAT = [[0, "#ffffff"], [0.03, "#e9eef7"], [0.12, "#bccbe4"], [0.35, "#6f8fc2"], [1, "#14305a"]]
+_LINE_COLOURS = ("#3f8f6b", "#8b93a1", "#7a4fa3", "#111827")
 
 
 def shown_directions(inputs: Inputs) -> np.ndarray:
@@ -22,75 +25,70 @@ def shown_directions(inputs: Inputs) -> np.ndarray:
     return np.array(sorted(known, key=lambda index: centres[index] or 0.0), dtype=int)
 
 
-def profiles(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> go.Figure:
-    """Squared profiles by centre of mass, some of them as lines, and the behaviour, on one axis of env steps."""
-    at = _row_env_steps(inputs, len(profiles)) / MILLION
-    energy = profiles[:, shown].astype(float) ** 2
-    parts = np.array_split(np.arange(len(at)), min(len(at), _STRETCHES))
-    centre = np.array([at[part].mean() for part in parts])
-    # Energy per million env steps, so that stretches of unequal length compare.
-    width = np.gradient(at) if len(at) > 1 else np.ones(1)
-    density = np.array([energy[part].sum(0) / max(width[part].sum(), 1e-12) for part in parts])
-    figure = make_subplots(
-        rows=3, cols=1, shared_xaxes=True, row_heights=[0.46, 0.24, 0.3], vertical_spacing=0.085
-    )
-    fields = direction_fields(inputs)
-    figure.add_heatmap(
-        x=centre,
-        y=list(range(1, len(shown) + 1)),
-        z=np.round(density.T / density.max(axis=0, keepdims=True).T.clip(1e-12), 3).tolist(),
-        row=1,
-        col=1,
-        colorscale=[[0, "#ffffff"], [0.15, "#dfe6f3"], [0.5, "#7f9cc9"], [1, "#16304f"]],
-        showscale=False,
-        hovertemplate="number %{y} by time<br>%{x:.2f}M env steps<br>%{z:.2f} of its own peak<extra></extra>",
-    )
-    _mark_changes(figure, inputs, shown)
-    for colour, (name, index) in zip(_LINE_COLOURS, _examples(shown).items(), strict=False):
-        column = int(np.flatnonzero(shown == index)[0])
-        figure.add_scatter(
-            x=centre,
-            y=density[:, column],
-            row=2,
-            col=1,
-            mode="lines",
-            name=f"{name}: number {index + 1} by strength, centre {decimal(fields['centre_of_mass'][index])}",
-            line={"color": colour, "width": 1.6},
-            legend="legend2",
-            hovertemplate="%{y:.2g} of its energy per million env steps<extra>" + name + "</extra>",
+def heatmap(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> go.Figure:
+    """Squared profiles (T, k) of the directions shown, earliest first, each over its own peak."""
+    at, energy, parts = _stretches(inputs, profiles, shown)
+    density = np.array([energy[part].mean(axis=0) for part in parts])
+    figure = go.Figure(
+        go.Heatmap(
+            x=[float(at[part].mean()) for part in parts],
+            y=list(range(1, len(shown) + 1)),
+            z=(density / density.max(axis=0).clip(1e-30)).T.round(3).tolist(),
+            colorscale=_HEAT,
+            showscale=False,
+            hovertemplate="number %{y} by time<br>%{x:.2f}M env steps<br>%{z:.2f} of its own peak<extra></extra>",
         )
-    for measure in ("corner_reach", "cheese_from_corner"):
-        steps_measured, values = inputs.curve(measure)
+    )
+    figure.update_yaxes(title={"text": "directions, earliest first"}, range=[len(shown) + 0.5, 0.5])
+    return _on_time_axis(figure, inputs, at)
+
+
+def running_energy(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> go.Figure:
+    """The share of its energy that each of a few directions has spent by each time, beside an even push."""
+    at, energy, parts = _stretches(inputs, profiles, shown)
+    centres = direction_fields(inputs)["centre_of_mass"]
+    ends = np.array([part[-1] for part in parts])
+    running = np.concatenate([np.zeros((1, len(shown))), energy.cumsum(axis=0)[ends]])
+    times, figure = [0.0, *at[ends].tolist()], go.Figure()
+    for colour, (index, name) in zip(_LINE_COLOURS, _examples(shown).items(), strict=False):
+        figure.add_scatter(
+            x=times,
+            y=running[:, int(np.flatnonzero(shown == index)[0])].tolist(),
+            mode="lines",
+            name=f"{name} (centre {decimal(centres[index])})",
+            line={"color": colour, "width": 2},
+            hovertemplate="%{y:.2f} of its energy by %{x:.2f}M<extra>" + name + "</extra>",
+        )
+    figure.add_scatter(
+        x=times,
+        y=np.concatenate([[0.0], (ends + 1) / len(at)]).tolist(),
+        mode="lines",
+        name="an even push",
+        line={"color": GREY, "width": 1, "dash": "dash"},
+        hoverinfo="skip",
+    )
+    figure.update_yaxes(title={"text": "share of energy so far"}, range=[-0.02, 1.04], dtick=0.5)
+    return _on_time_axis(figure, inputs, at)
+
+
+def behaviour(inputs: Inputs, profiles: np.ndarray) -> go.Figure:
+    """What the agent did meanwhile: both goals, on the time axis of the profiles."""
+    figure = go.Figure()
+    for measure in GOAL_MEASURES.values():
+        at, values = inputs.curve(measure)
         style = MEASURE_STYLES[measure]
         figure.add_scatter(
-            x=[None if step is None else step / MILLION for step in steps_measured],
+            x=[None if step is None else step / MILLION for step in at],
             y=values,
-            row=3,
-            col=1,
             mode="lines",
             name=f"{measure} ({style.means})",
-            legend="legend3",
             line={"color": style.colour, "width": 2.5},
-            hovertemplate="%{y:.2f}<extra>" + measure + "</extra>",
+            hovertemplate="%{y:.2f} at %{x:.2f}M<extra>" + measure + "</extra>",
         )
-    split = finite(dig(inputs.analysis, "directions", "split_env_steps"))
-    if split is not None:
-        for row in (1, 2, 3):
-            line = {"color": INK, "width": 1, "dash": "dot"}
-            figure.add_vline(x=split / MILLION, line=line, row=row, col=1)  # pyright: ignore[reportArgumentType]
-    figure.update_yaxes(
-        title={"text": "directions, earliest first"}, range=[len(shown) + 0.5, 0.5], row=1, col=1
-    )
-    figure.update_yaxes(title={"text": "energy per M steps"}, rangemode="tozero", row=2, col=1)
-    figure.update_yaxes(title={"text": "probability"}, range=[0, 1.02], row=3, col=1)
-    figure.update_xaxes(range=[0, float(max(at.max(), (inputs.env_steps or 0) / MILLION))])
-    figure.update_xaxes(title={"text": "env steps (millions)"}, row=3, col=1)
-    # A legend above each of the lower two panels; the first panel's is the template's.
-    for name, row in (("legend2", 2), ("legend3", 3)):
-        top = next(figure.select_yaxes(row=row, col=1)).domain[1]
-        figure.update_layout({name: {"orientation": "h", "x": 0, "y": top + 0.004, "yanchor": "bottom"}})
-    figure.update_layout(showlegend=True)  # plotly hides a legend of one entry
-    return figure
+    figure.update_yaxes(title={"text": "probability"}, range=[-0.02, 1.04], dtick=0.5)
+    figure.update_xaxes(title={"text": "env steps (millions)"})
+    figure.update_layout(margin={"b": 46})
+    return _on_time_axis(figure, inputs, _row_env_steps(inputs, len(profiles)) / MILLION)
 
 
 def modules(
@@ -166,23 +164,52 @@ def time_and_strength(inputs: Inputs) -> go.Figure:
         annotation_position="top right",
     )
     figure.update_xaxes(title={"text": "centre of mass (0 start, 1 end of training)"}, range=[0, 1])
-    known = [strength for strength in strengths[:count] if strength]
-    decades = bool(known) and max(known) > 30 * min(known)
+    ticks = _ticks([strength for strength in strengths[:count] if strength])
     figure.update_yaxes(
-        type="log", title={"text": "singular value σ"}, exponentformat="power", dtick=1 if decades else None
+        type="log",
+        title={"text": "singular value σ"},
+        tickvals=ticks,
+        ticktext=[f"{tick:g}" for tick in ticks],
     )
     figure.update_layout(showlegend=False)
     return figure
 
 
-def _examples(shown: np.ndarray) -> dict[str, int]:
-    """A few directions worth a line: strongest, earliest, middle, latest of those shown."""
-    places = {"strongest": int(shown.min()), "earliest": int(shown[0]), "latest": int(shown[-1])}
-    return {
-        name: index
-        for name, index in places.items()
-        if list(places.values()).index(index) == list(places).index(name)
+def _examples(shown: np.ndarray) -> dict[int, str]:
+    """A few directions worth a line: earliest, middle, latest and strongest of those shown, index → name."""
+    names: dict[int, list[str]] = {}
+    places = {
+        "earliest": shown[0],
+        "middle": shown[len(shown) // 2],
+        "latest": shown[-1],
+        "strongest": shown.min(),
     }
+    for name, index in places.items():
+        names.setdefault(int(index), []).append(name)
+    return {index: " and ".join(of_one) for index, of_one in names.items()}
+
+
+def _stretches(
+    inputs: Inputs, profiles: np.ndarray, shown: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Million env steps of every row (T,), energy of every row (T, shown), and the rows of every stretch drawn."""
+    at = _row_env_steps(inputs, len(profiles)) / MILLION
+    energy = profiles[:, shown].astype(float) ** 2
+    parts = np.array_split(np.arange(len(at)), min(len(at), _STRETCHES))
+    return at, energy / energy.sum(axis=0).clip(1e-30), parts
+
+
+def _on_time_axis(figure: go.Figure, inputs: Inputs, at: np.ndarray) -> go.Figure:
+    """The axis that the three plots of profiles share, margins included, with the split of early and late."""
+    split = finite(dig(inputs.analysis, "directions", "split_env_steps"))
+    if split is not None:
+        figure.add_vline(x=split / MILLION, line={"color": INK, "width": 1, "dash": "dot"})
+    figure.update_xaxes(range=[0, float(max(at.max(), (inputs.env_steps or 0) / MILLION))], automargin=False)
+    figure.update_yaxes(automargin=False)
+    figure.update_layout(
+        margin={"l": 56, "r": 14, "t": 10, "b": figure.layout.margin.b or 22}, showlegend=True
+    )
+    return figure
 
 
 def _row_env_steps(inputs: Inputs, rows: int) -> np.ndarray:
@@ -193,25 +220,19 @@ def _row_env_steps(inputs: Inputs, rows: int) -> np.ndarray:
     return np.linspace(0, inputs.env_steps or rows, rows + 1)[1:]
 
 
-def _mark_changes(figure: go.Figure, inputs: Inputs, shown: np.ndarray) -> None:
-    changes = dig(inputs.analysis, "directions", "change_points") or []
-    marks = [
-        (step / MILLION, row)
-        for row, index in enumerate(shown)
-        for step in finites(changes[index] if index < len(changes) else [])
-        if step is not None
+def _ticks(values: list[float]) -> list[float]:
+    """1, 2 and 5 of every power of ten in the range of `values`; powers alone where the range is wide."""
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps_of_one = (1, 2, 5) if high < 300 * low else (1,)
+    return [
+        step * 10.0**power
+        for power in powers
+        for step in steps_of_one
+        if low / 2 <= step * 10.0**power <= 2 * high
     ]
-    if marks:
-        figure.add_scatter(
-            x=[x for x, _ in marks],
-            y=[y + 1 for _, y in marks],
-            row=1,
-            col=1,
-            mode="markers",
-            name="change point of a profile",
-            marker={"symbol": "line-ns", "size": 6, "line": {"color": "#c2571a", "width": 1.5}},
-            hovertemplate="change point at %{x:.2f}M<extra></extra>",
-        )
 
 
 def _module_colours(count: int) -> list[str]:

@@ -113,9 +113,9 @@ def spectrum(analysis: dict[str, Any]) -> str:
         return text + "."
     text += f", against {count(null)} in white noise of the same row norms"
     if above < 0.5 * null:
-        text += ": the gradients of this run share few directions"
+        text += ": far more concentrated than noise"
     elif above < 0.9 * null:
-        text += ": the gradients share directions, though not few"
+        text += ": somewhat more concentrated than noise"
     else:
         text += ": no more concentrated than noise"
     unit, unit_null = (finite(dig(analysis, "unit", name)) for name in ("above_tenth", "null_above_tenth"))
@@ -132,17 +132,20 @@ def cross_half(analysis: dict[str, Any]) -> str:
     top = next((value for value in finites(halves.get("eigenvalues")) if value is not None), None)
     known = [value for value in null if value is not None]
     beside = f" the largest of {len(known)} sign-flipped spectra" if known else " the null"
+    floor = finite(halves.get("noise_floor"))
+    against = ""
+    if top and floor and -floor > top:
+        against = f"; the most negative is {-floor / top:.3g} times the largest, so the halves push against each other"
     if not signal:
-        return f"No eigenvalue exceeds{beside}: the halves agree on nothing that could be told from noise."
+        return f"No eigenvalue exceeds{beside}: the halves agree on nothing that could be told from noise{against}."
     times = (
         f"; the strongest stands at {top / max(known):.3g} times that"
         if top and known and max(known) > 0
         else ""
     )
     verb = "direction stands" if signal == 1 else "directions stand"
-    return (
-        f"{count(signal)} {verb} above{beside}, so both halves of the environments pushed them alike{times}."
-    )
+    agree = f"{count(signal)} {verb} above{beside}, so both halves of the environments pushed them alike"
+    return f"{agree}{times}{against}."
 
 
 def profiles(inputs: Inputs, shown: np.ndarray) -> str:
@@ -165,7 +168,8 @@ def profiles(inputs: Inputs, shown: np.ndarray) -> str:
     if not early or split is None:
         return text + "."
     mostly = sum(1 for i in shown if i < len(early) and early[i] > 0.5)
-    return f"{text}; {mostly or 'none'} of them spent most of their energy before {steps(split)} env steps."
+    spent = "1 spent most of its" if mostly == 1 else f"{mostly or 'none'} spent most of their"
+    return f"{text}; {spent} energy before {steps(split)} env steps."
 
 
 def modules(

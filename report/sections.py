@@ -8,7 +8,7 @@ from ..agents.behaviour import MEASURES
 from . import cut_figures, cut_prose, figures, profile_figures, prose
 from .inputs import Inputs, dig, direction_fields
 from .repeat import command
-from .style import finites
+from .style import count, finite, finites
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,16 @@ class Plot:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A figure of the report: one or more plots under one sentence; `key` names the lines that share a look."""
+    """A figure of the report: one or more plots under one sentence.
+
+    `key` names the lines that share a look; `linked` plots zoom along x together.
+    """
 
     caption: str
     plots: list[Plot]
     columns: int = 1
     key: list[tuple[str, str]] = field(default_factory=list)
+    linked: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,15 +102,19 @@ def profiles(inputs: Inputs) -> Section:
     if inputs.profiles is None or not len(shown) or shown.max() >= inputs.profiles.shape[1]:
         return Section("profiles", title, missing=_no_analysis(inputs))
     lead = (
-        f"The {len(shown)} strongest directions, each row one squared profile over its own peak; then a few of them as "
-        "lines; and below, on the same axis of env steps, what the agent did at that time."
+        f"The {len(shown)} strongest directions, each row one squared profile over its own peak; then "
+        "the share of its energy that a few of them have spent so far; and below, what the agent did at that time."
     )
-    figure = profile_figures.profiles(inputs, inputs.profiles, shown)
+    of_run = inputs.profiles
+    plots = [
+        Plot(profile_figures.heatmap(inputs, of_run, shown), 320),
+        Plot(profile_figures.running_energy(inputs, of_run, shown), 220),
+        Plot(profile_figures.behaviour(inputs, of_run), 230),
+    ]
     split = profile_figures.split_text(inputs)
     key = [("dot", split)] if split else []
-    return Section(
-        "profiles", title, lead, [Exhibit(prose.profiles(inputs, shown), [Plot(figure, 780)], 1, key)]
-    )
+    exhibit = Exhibit(prose.profiles(inputs, shown), plots, 1, key, linked=True)
+    return Section("profiles", title, lead, [exhibit])
 
 
 def modules(inputs: Inputs) -> Section:
@@ -156,6 +164,8 @@ def cuts(inputs: Inputs) -> Section:
         plots.append(Plot(cut_figures.dose_response(curve, controls), 240))
     if plots:
         key = [("corner", "corner_reach"), ("cheese", "cheese_from_corner"), ("dash", "controls")]
+        fewer = finite(dig(inputs.ablation, "settings", "curve_levels"))
+        key += [("none", f"on {count(fewer)} levels")] if fewer else []
         exhibits.append(Exhibit(cut_prose.dose_response(inputs, curves), plots, 2, key))
     return Section("cuts", title, lead, exhibits)
 
