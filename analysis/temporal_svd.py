@@ -5,8 +5,8 @@ all of Σ and V (the "method of snapshots", Sirovich 1987), and u_k = G v_k / σ
 of size P × T is ever in memory.
 
 Forming K squares the condition number: σ_k below sqrt(noise of K) σ_1 cannot be told from zero. For float64 rows a
-second pass brings every σ_k back to the accuracy of a dense SVD. With V as found, Y = G V has nearly orthogonal columns;
-N = Y^T Y, scaled to unit diagonal N = D H D, has small *relative* errors and H is well conditioned (Demmel & Veselić
+second pass brings every σ_k back to the accuracy of a dense SVD. With V as found, Y = G V has nearly orthogonal
+columns; N = Y^T Y = D H D, H of unit diagonal, has small *relative* errors and H is well conditioned (Demmel & Veselić
 1992). From H = W Λ W^T follows the small factor R = Λ^(1/2) W^T D with R^T R = N; its SVD gives σ and corrects V.
 """
 
@@ -102,7 +102,8 @@ def temporal_svd(
     row_energies = np.diag(K).copy()
     if not double and len(K) > _SINGLE_ABOVE:
         K = K.astype(np.float32)
-    eigenvalues, V = scipy.linalg.eigh(K, driver="evd", overwrite_a=True, check_finite=False)
+    # K.T, as LAPACK would copy a matrix in C order.
+    eigenvalues, V = scipy.linalg.eigh(K.T, driver="evd", overwrite_a=True, check_finite=False)
     del K
     eigenvalues, V = eigenvalues[::-1], V[:, ::-1]
     if double and row_energies.any():
@@ -177,7 +178,7 @@ def _refined(
     G: Rows, V: np.ndarray, panel_bytes: int, device: str | torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
     """Singular values and profiles to an error of about 1e-15 σ_1, from nearly right profiles V (T, T)."""
-    basis = torch.from_numpy(np.ascontiguousarray(V)).to(device)
+    basis = torch.from_numpy(V.copy()).to(device)
     N = torch.zeros_like(basis)
     with true_float32():
         for start, stop in panels(G, max(1, panel_bytes // 2)):

@@ -32,17 +32,18 @@ for (const group of document.querySelectorAll(".plots.linked")) {
   }
 }
 
-// Paper is narrower than the window that the plots were drawn for.
-const resizePlots = () => {
-  for (const plot of document.querySelectorAll(".js-plotly-plot")) Plotly.Plots.resize(plot);
-};
+// Paper is narrower than the window that the plots were drawn for; resizing must be done before the event returns.
 window.addEventListener("beforeprint", () => {
   document.body.style.width = "180mm";
-  resizePlots();
+  for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+    Plotly.relayout(plot, { width: plot.parentElement.clientWidth, height: plot.clientHeight });
+  }
 });
 window.addEventListener("afterprint", () => {
   document.body.style.width = "";
-  resizePlots();
+  for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+    Plotly.relayout(plot, { width: null, height: null, autosize: true });
+  }
 });
 
 for (const table of document.querySelectorAll("table.sortable")) {

@@ -188,11 +188,11 @@ def modules(
         places.append(max(means.items(), key=lambda item: item[1]))
     (early, early_share), (late, late_share) = places
     if early == late:
-        text = f"The {third} earliest and the {third} latest of these directions both lie mostly in {early}"
-        text += f" ({_percent(early_share)} and {_percent(late_share)})"
+        text = f"The {third} earliest and the {third} latest of these directions both have their largest share in "
+        text += f"{early} ({_percent(early_share)} and {_percent(late_share)})"
         random = f"{_percent(sizes[early])} there" if early in sizes else ""
     else:
-        text = f"The {third} earliest of these directions lie mostly in {early} ({_percent(early_share)})"
+        text = f"The {third} earliest of these directions have their largest share in {early} ({_percent(early_share)})"
         text += f", the {third} latest in {late} ({_percent(late_share)})"
         both = early in sizes and late in sizes
         random = f"{_percent(sizes[early])} and {_percent(sizes[late])} there" if both else ""

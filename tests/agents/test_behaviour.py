@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
+
 from goalcut.agents.behaviour import (
     MEASURES,
     ExactBehaviour,
@@ -14,7 +16,6 @@ from goalcut.agents.behaviour import (
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout
 from goalcut.envs import STEPS, CheeseMaze, LevelSettings, make_levels
-from torch.func import functional_call
 
 WORLD = LevelSettings(size=7, corner_size=3, start="random")
 HORIZON = 56
@@ -44,7 +45,10 @@ def dense_hitting(policy, chains, level, target, avoid, horizon) -> np.ndarray:
 def test_hitting_probabilities_agree_with_a_dense_transition_matrix() -> None:
     chains = LevelChains(make_levels(WORLD, 6, seed=0, split="test"), WORLD.corner_size)
     policy = chains.action_probabilities(network_policy(opinionated_network())).detach()
-    questions = torch.stack([chains.cheese, chains.corner]), torch.stack([chains.corner & ~chains.cheese, chains.cheese])
+    questions = (
+        torch.stack([chains.cheese, chains.corner]),
+        torch.stack([chains.corner & ~chains.cheese, chains.cheese]),
+    )
     fast = hitting_probabilities(policy, chains.next, *questions, HORIZON)
     for question in range(2):
         for level in range(6):
@@ -67,7 +71,9 @@ def test_every_move_leads_where_the_environment_goes() -> None:
                 assert bool(chains.bumps[level, number, action]) is not bool(inside)
 
 
-def monte_carlo(env: CheeseMaze, policy, episodes: int, seed: int, corner: torch.Tensor) -> dict[str, np.ndarray]:
+def monte_carlo(
+    env: CheeseMaze, policy, episodes: int, seed: int, corner: torch.Tensor
+) -> dict[str, np.ndarray]:
     """Outcomes of real episodes, one per environment: what was entered first, and whether at all."""
     generator = torch.Generator().manual_seed(seed)
     outcome = {name: [] for name in ("corner_reach", "corner_first", "cheese_first", "cheese_return")}
@@ -206,7 +212,9 @@ def test_measures_are_differentiable_in_the_parameters() -> None:
     behaviour = ExactBehaviour.of_world(LevelSettings(5, 2, "random"), 8, seed=0, split="test", time_limit=10)
     network = build_network("mlp", (3, 5, 5), 4, seed=0).double()
     theta, layout = flat_parameters(network), parameter_layout(network)
-    theta = theta + 0.05 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    theta = theta + 0.05 * torch.randn(
+        theta.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
 
     def measured(at: torch.Tensor) -> dict[str, torch.Tensor]:
         values = named_parameters_of(at, layout)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from goalcut.agents.files import RunFileError
 from goalcut.agents.gradient_log import RECORD, GradientLog, GradientLogWriter, Row
 
@@ -81,7 +82,9 @@ def test_an_a_half_without_its_b_half_is_left_out(tmp_path: Path) -> None:
     assert GradientLog(directory).rows().shape == (2, P)
 
 
-@pytest.mark.parametrize(("file", "place"), [("rows.bin", 2 * P * 2 + 17), ("rows.index", RECORD.itemsize + 9)])
+@pytest.mark.parametrize(
+    ("file", "place"), [("rows.bin", 2 * P * 2 + 17), ("rows.index", RECORD.itemsize + 9)]
+)
 def test_a_flipped_bit_is_named_with_its_row(tmp_path: Path, file: str, place: int) -> None:
     directory = written(tmp_path / "g", rows(4))
     content = bytearray((directory / file).read_bytes())

@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout, set_parameters
 

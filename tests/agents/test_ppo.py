@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPO, PPOSettings, generalised_advantages
@@ -51,7 +52,12 @@ def test_advantages_agree_with_a_slow_float64_loop() -> None:
 
 def test_a_time_out_bootstraps_the_value_and_the_cheese_does_not() -> None:
     levels = make_levels(LevelSettings(size=5, corner_size=4, start="random"), 64, seed=0)
-    ppo = PPO(SMALL, build_network("conv", (3, 5, 5), 4, seed=0), CheeseMaze(levels, 16, seed=0, time_limit=3), seed=0)
+    ppo = PPO(
+        SMALL,
+        build_network("conv", (3, 5, 5), 4, seed=0),
+        CheeseMaze(levels, 16, seed=0, time_limit=3),
+        seed=0,
+    )
     with torch.no_grad():
         ppo.network.critic.bias.fill_(2.0)  # every state is worth about 2
         ppo.network.critic.weight.zero_()

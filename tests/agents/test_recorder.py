@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from goalcut.agents.gradient_log import GradientLog
-from goalcut.agents.recorder import GradientError, GradientRecorder
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
+
+from goalcut.agents.gradient_log import GradientLog
+from goalcut.agents.recorder import GradientError, GradientRecorder
 
 
 def model() -> tuple[nn.Module, torch.optim.Optimizer, torch.Tensor, torch.Tensor]:
@@ -19,7 +20,9 @@ def model() -> tuple[nn.Module, torch.optim.Optimizer, torch.Tensor, torch.Tenso
     return network, torch.optim.SGD(network.parameters(), lr=0.1), inputs, targets
 
 
-def loss_of(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, share: float = 1.0) -> torch.Tensor:
+def loss_of(
+    network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor, share: float = 1.0
+) -> torch.Tensor:
     return share * (network(inputs) - targets).square().mean()
 
 
@@ -63,7 +66,9 @@ def test_halves_are_the_gradients_of_their_own_samples(tmp_path: Path) -> None:
     recorder.close()
     log = GradientLog(tmp_path)
     for half, gradient in alone.items():
-        np.testing.assert_allclose(log.rows(half=half).panel(0, log.parameters)[0], gradient, rtol=2e-3, atol=1e-5)
+        np.testing.assert_allclose(
+            log.rows(half=half).panel(0, log.parameters)[0], gradient, rtol=2e-3, atol=1e-5
+        )
 
 
 def test_an_averaged_row_is_the_mean_over_its_updates(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from goalcut.agents.files import RunConflictError, RunFileError
 from goalcut.agents.gradient_log import GradientLog
 from goalcut.agents.parameters import flat_parameters
@@ -140,7 +141,9 @@ def test_applied_changes_sum_to_what_training_moved(tmp_path: Path) -> None:
     run = trained(tmp_path / "run")
     changes = run.applied_changes()
     moved = run.parameters_after() - run.parameters_after(0)
-    torch.testing.assert_close(torch.from_numpy(changes.panel(0, changes.shape[1])).sum(0), moved, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(
+        torch.from_numpy(changes.panel(0, changes.shape[1])).sum(0), moved, atol=1e-6, rtol=1e-4
+    )
 
 
 def test_the_loss_terms_rows_sum_to_the_first_updates_gradient(tmp_path: Path) -> None:

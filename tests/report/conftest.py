@@ -1,5 +1,6 @@
 """Run directories to report on: a tiny real training, and results of the later commands built by hand."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -41,8 +42,18 @@ def trained_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full_directory(trained_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("runs") / "full"
     shutil.copytree(trained_directory, directory)
+    pretend_to_learn(Run(directory))
     add_results(Run(directory))
     return directory
+
+
+def pretend_to_learn(run: Run) -> None:
+    """Three tiny rollouts teach nothing: write learning curves that move."""
+    records = run.progress()
+    for record, share in zip(records, (0.0, 0.8, 0.9, 1.0), strict=True):
+        record["measures"] = dict.fromkeys(MEASURES, share) | {"cheese_from_corner": 0.4 + 0.4 * share**4}
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (run.directory / "progress.jsonl").write_text(lines)
 
 
 def add_results(run: Run, count: int = 12, levels: int = 20) -> None:
@@ -58,7 +69,9 @@ def add_results(run: Run, count: int = 12, levels: int = 20) -> None:
         agent: {name: {"mean": m, "low": m - 0.02, "high": min(1.0, m + 0.02)} for name, m in values.items()}
         for agent, values in means.items()
     }
-    write_json(run.path("evaluation.json"), {"levels": levels, "level_seed": 0, "split": "test", "agents": agents})
+    write_json(
+        run.path("evaluation.json"), {"levels": levels, "level_seed": 0, "split": "test", "agents": agents}
+    )
     _add_analysis(run, rng, count)
     _add_ablation(run, rng, means, levels)
 
@@ -119,7 +132,9 @@ def _add_analysis(run: Run, rng: np.random.Generator, count: int) -> None:
     save_file(tensors, run.path("analysis", "directions.safetensors"))
 
 
-def _add_ablation(run: Run, rng: np.random.Generator, means: dict[str, dict[str, float]], levels: int) -> None:
+def _add_ablation(
+    run: Run, rng: np.random.Generator, means: dict[str, dict[str, float]], levels: int
+) -> None:
     layout = parameter_layout(run.settings.new_network())
     middle = run.parameters_after(run.checkpoints[len(run.checkpoints) // 2])
     cuts = [

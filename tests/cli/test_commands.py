@@ -1,0 +1,282 @@
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from goalcut.agents.files import load_tensors, read_json
+from goalcut.agents.run import Run
+from goalcut.analysis.directions import Directions
+from goalcut.cli import COMMANDS, main
+
+TINY = (
+    "--world.size 5 --world.corner-size 3 --network mlp --ppo.rollouts 12 --ppo.num-envs 32 --ppo.num-steps 8 "
+    "--num-levels 64 --measure-levels 8 --measure-every 2 --threads 1"
+).split()
+ABLATE = "--levels 20 --tuning-levels 8 --curve-levels 8 --tune.steps 4 --draws 2 --doses 0.0 1.0".split()
+WHOLE = [*TINY, "--evaluate.levels", "20", *(word.replace("--", "--ablate.", 1) for word in ABLATE)]
+
+
+def goalcut(*words: str | Path) -> int:
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    return int(end.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("runs") / "tiny"
+    assert goalcut("run", directory, *WHOLE) == 0
+    return directory
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+def test_run_leaves_every_file_that_the_design_names(finished: Path) -> None:
+    names = (
+        "config.json progress.jsonl gradients/layout.json gradients/rows.bin gradients/rows.index report.html"
+    )
+    names += " analysis/directions.safetensors ablation/table.json summary.json evaluation.json"
+    for name in names.split():
+        assert (finished / name).stat().st_size > 0, name
+
+
+def test_summary_holds_the_headline_figures(finished: Path) -> None:
+    summary = read_json(finished / "summary.json")
+    assert set(summary["training"]) == {"env_steps", "seconds", "env_steps_per_second", "recording_share"}
+    assert summary["training"]["env_steps"] == 12 * 32 * 8
+    assert 0 < summary["training"]["recording_share"] < 1
+    assert set(summary["measures"]) == {"untrained", "trained", "uniform"}
+    assert summary["measures"]["uniform"]["corner_reach"] > 0
+    spectrum = {"rows", "parameters", "above_tenth", "null_above_tenth", "signal_directions"}
+    assert set(summary["spectrum"]) == spectrum
+    for cut in summary["cuts"]:
+        assert cut["selection"] in ("profile", "tuned", "control")
+        assert cut["removes"] in ("corner", "cheese")
+        assert {"name", "directions", "dose", "relative_norm", "measures", "retention", "selectivity"} <= set(
+            cut
+        )
+    assert {cut["selection"] for cut in summary["cuts"]} == {"profile", "tuned", "control"}
+
+
+def test_every_cut_stands_beside_all_its_controls(finished: Path) -> None:
+    rows = read_json(finished / "ablation" / "table.json")["rows"]
+    cuts = [row for row in rows if row["selection"] != "control"]
+    assert len(cuts) >= 10
+    for cut in cuts:
+        controls = [row for row in rows if row["control_of"] == cut["name"]]
+        kinds = {row["recipe"]["control"] for row in controls}
+        assert {"random", "span", "neighbouring time", "rewind", "shrink"} <= kinds, cut["name"]
+        for row in controls:
+            if row["recipe"]["control"] in ("random", "span", "neighbouring time", "shrink"):
+                assert row["relative_norm"] == pytest.approx(cut["relative_norm"], rel=1e-3)
+
+
+def test_a_second_run_does_nothing_again(finished: Path) -> None:
+    times = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
+    assert goalcut("run", finished, *WHOLE) == 0
+    again = {path.name for path, when in times.items() if path.stat().st_mtime_ns != when}
+    assert again <= {"summary.json", "report.html"}
+
+
+def test_a_cut_kept_as_a_file_is_the_row_of_the_table(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = read_json(finished / "ablation" / "table.json")
+    row = next(row for row in table["rows"] if row["parameters_file"])
+    run, (tensors, _) = Run(finished), load_tensors(finished / row["parameters_file"])
+    theta = torch.cat(
+        [tensor.reshape(-1) for tensor in (tensors[name] for name in run.gradient_log().layout)]
+    )
+    moved = run.parameters_after() - run.parameters_after(0)
+    assert float((theta - run.parameters_after()).norm() / moved.norm()) == pytest.approx(
+        row["relative_norm"], rel=1e-4
+    )
+    assert (
+        goalcut("evaluate", finished, "--levels", "20", "--parameters", finished / row["parameters_file"])
+        == 0
+    )
+    assert f"{row['measures']['corner_reach']:.3f}" in capsys.readouterr().out
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert goalcut("--help") == 0
+    overview = capsys.readouterr().out
+    for command in COMMANDS:
+        assert command in overview
+        assert goalcut(command, "--help") == 0
+        assert "run" in capsys.readouterr().out
+
+
+def test_the_module_runs_as_the_command_does() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "goalcut.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "goalcut COMMAND RUN_DIRECTORY" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["train", "X", "--world.size", "8"], ["size", "8", "odd"]),
+        (["train", "X", "--world.corner-size", "0"], ["corner_size", "0", "1 to size"]),
+        (["train", "X", "--world.corner-size", "11"], ["corner_size", "11", "9"]),
+        (["train", "X", "--network", "lstm"], ["lstm", "conv"]),
+        (["train", "X", "--ppo.num-envs", "3"], ["num_envs", "3", "even"]),
+        (["train", "X", "--preset", "hard"], ["preset", "hard", "random-start"]),
+        (["train", "X", "--ppo.rollouts", "many"], ["many"]),
+        (["train", "X", "--device", "cuda:7"], ["device", "cuda:7", "cpu"]),
+        (["fly", "X"], ["fly", "train"]),
+        (["ablate", "X", "--levels", "0"], ["levels", "0"]),
+        (["train"], ["PATH"]),
+        ([], ["usage"]),
+    ],
+)
+def test_a_wrong_setting_exits_with_2_and_names_it(
+    words: list[str], parts: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert goalcut(*[str(tmp_path / "x") if word == "X" else word for word in words]) == 2
+    said = "".join(capfd.readouterr())
+    for part in parts:
+        assert part in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "x").exists()
+
+
+def failure(capfd: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str]:
+    capfd.readouterr()
+    code = goalcut(*words)
+    said = capfd.readouterr().err.strip().splitlines()
+    assert "Traceback" not in "".join(said)
+    return code, said[-1]
+
+
+def test_another_run_in_the_directory_exits_with_2(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, said = failure(capfd, "run", copied, *WHOLE, "--seed", "5")
+    assert code == 2
+    assert "holds another run: seed is 0 there, 5 here" in said
+
+
+def test_a_missing_run_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("evaluate", "analyze", "ablate", "report"):
+        code, said = failure(capfd, command, tmp_path / "nothing")
+        assert code == 1
+        assert "config.json is missing" in said
+
+
+def test_a_step_before_its_ground_says_what_to_run_first(
+    copied: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(copied / "analysis")
+    assert failure(capfd, "ablate", copied) == (1, f"goalcut: {copied}/analysis/analysis.json is missing: run goalcut "
+        f"analyze {copied} first")  # fmt: skip
+    (copied / "checkpoints" / "rollout-00012.safetensors").unlink()
+    code, said = failure(capfd, "analyze", copied)
+    assert code == 1
+    assert "not trained to its end: run goalcut train" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "said"),
+    [
+        ("gradients/rows.bin", "flip", "is damaged"),
+        ("gradients/rows.index", "flip", "is damaged"),
+        ("gradients/rows.bin", "remove", "rows.bin is missing"),
+        ("gradients/layout.json", "cut", "layout.json is damaged"),
+        ("checkpoints/rollout-00012.safetensors", "flip", "rollout-00012.safetensors is cut off or damaged"),
+        ("checkpoints/rollout-00000.safetensors", "remove", "rollout-00000.safetensors is missing"),
+        ("config.json", "cut", "config.json is damaged"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(
+    copied: Path, capfd: pytest.CaptureFixture[str], file: str, damage: str, said: str
+) -> None:
+    path = copied / file
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 16
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        path.unlink()
+    command = "evaluate" if file.startswith("checkpoints") else "analyze"
+    code, line = failure(capfd, command, copied)
+    assert code == 1
+    assert said in line
+    assert str(copied) in line
+
+
+def test_directions_that_are_cut_off_are_named(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = copied / "analysis" / "directions.safetensors"
+    Directions.load(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    code, said = failure(capfd, "ablate", copied, *ABLATE)
+    assert code == 1
+    assert "directions.safetensors" in said
+
+
+def test_nan_gradients_end_training_with_one_line_and_whole_rows(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", tmp_path / "run", *TINY, "--ppo.learning-rate", "1e30", "--ppo.precision", "float32"]
+    code, said = failure(capfd, *words)
+    assert code == 1
+    assert "not finite at update" in said
+    assert "lower the learning rate" in said
+    log = Run(tmp_path / "run").gradient_log()  # verified: whatever rows there are, are whole
+    assert len(log) > 0
+
+
+def command_line(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "goalcut.cli", *(str(word) for word in words)]
+
+
+def test_a_full_disk_is_one_line_and_training_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    words = command_line("train", tmp_path / "run", *TINY)
+
+    def small_disk() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+
+    full = subprocess.run(words, capture_output=True, text=True, preexec_fn=small_disk)
+    assert full.returncode == 1
+    line = full.stderr.strip().splitlines()[-1]
+    assert line.startswith("goalcut:")
+    assert "while writing" in line
+    assert "Traceback" not in full.stderr
+    assert subprocess.run(words, capture_output=True).returncode == 0
+    assert Run(tmp_path / "run").trained
+
+
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    words = command_line("train", tmp_path / "run", *TINY, "--ppo.rollouts", "3000", "--measure-every", "0")
+    child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    progress = tmp_path / "run" / "progress.jsonl"
+    while child.poll() is None and not (progress.exists() and progress.read_text().count("\n") > 20):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate()[1]
+    assert child.returncode == 1
+    assert "Traceback" not in said
+    assert "interrupted; what was recorded is kept" in said.strip().splitlines()[-1]
+    kept = len(Run(tmp_path / "run").gradient_log().rows().records)
+    assert kept >= 20
+
+
+def test_reports_of_a_run_as_far_as_it_has_come(copied: Path) -> None:
+    shutil.rmtree(copied / "ablation")
+    shutil.rmtree(copied / "analysis")
+    assert goalcut("report", copied) == 0
+    assert "cuts" not in json.loads((copied / "summary.json").read_text())
+    assert os.path.getsize(copied / "report.html") > 0

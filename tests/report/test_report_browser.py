@@ -1,0 +1,89 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from goalcut.report import write_report
+
+playwright_api = pytest.importorskip("playwright.sync_api")
+PLOTS = 19
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright_api.sync_playwright() as started:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def opened(browser, full_directory):
+    """The page, the requests it made, and what it complained of."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    requests, complaints = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(write_report(full_directory).as_uri())
+    page.wait_for_function(
+        f"document.querySelectorAll('.js-plotly-plot .main-svg:first-of-type').length >= {PLOTS}"
+    )
+    yield page, requests, complaints
+    page.close()
+
+
+def test_the_page_asks_for_nothing_but_itself(opened, full_directory):
+    _, requests, complaints = opened
+    assert requests == [(full_directory / "report.html").as_uri()]
+    assert complaints == []
+
+
+def test_every_plot_is_drawn(opened):
+    page, _, _ = opened
+    drawn = "plots => plots.every(plot => plot.querySelector('.main-svg') && plot.clientWidth > 100)"
+    assert page.eval_on_selector_all(".plot", drawn)
+    assert page.locator(".plot").count() == PLOTS
+
+
+def test_no_plot_links_to_a_cloud_editor(opened):
+    page, _, _ = opened
+    titles = page.eval_on_selector_all(".modebar-btn", "buttons => buttons.map(b => b.dataset.title || '')")
+    assert titles
+    assert not [
+        title for title in titles if any(word in title for word in ("Edit", "Cloud", "Produced", "Studio"))
+    ]
+
+
+def test_the_page_is_never_wider_than_its_window(opened):
+    page, _, _ = opened
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_the_table_of_cuts_sorts_both_ways_and_back(opened):
+    page, _, _ = opened
+    heading = page.locator("#cuts-table thead th", has_text="selectivity")
+    column = "rows => rows.map(row => row.cells[6].dataset.value)"
+    before = page.eval_on_selector_all("#cuts-table tbody tr", column)
+    seen = []
+    for _ in range(3):
+        heading.click()
+        seen.append(page.eval_on_selector_all("#cuts-table tbody tr", column))
+    numbers = [[float(value) for value in values] for values in seen]
+    assert numbers[0] == sorted(numbers[0], reverse=True)
+    assert numbers[1] == sorted(numbers[1])
+    assert seen[2] == before
+
+
+def test_plots_over_the_same_time_zoom_together(opened):
+    page, _, _ = opened
+    page.evaluate("Plotly.relayout(document.querySelector('.linked .plot'), {'xaxis.range': [0, 0.0001]})")
+    ends = "plots => plots.map(plot => plot.layout.xaxis.range[1])"
+    assert page.eval_on_selector_all(".linked .plot", ends) == [0.0001] * 3

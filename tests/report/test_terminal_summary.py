@@ -1,0 +1,31 @@
+import io
+
+from rich.console import Console
+
+from goalcut.report import print_summary, write_report
+
+
+def summary(directory) -> str:
+    text = io.StringIO()
+    print_summary(directory, Console(file=text, width=80))
+    return text.getvalue()
+
+
+def test_summary_shows_measures_and_cuts_beside_controls(full_directory):
+    write_report(full_directory)
+    text = summary(full_directory)
+    for expected in (
+        "cheese_from_corner",
+        "0.83 (0.81 to 0.85)",
+        "tuned: remove corner",
+        "control: random",
+        "report:",
+    ):
+        assert expected in text
+    assert max(map(len, text.splitlines()[:-2])) <= 80
+
+
+def test_summary_of_a_run_that_was_only_trained_is_short(trained_directory):
+    text = summary(trained_directory)
+    assert "corner_reach" in text
+    assert "retention after cuts" not in text
