@@ -103,5 +103,5 @@ def _vectors(directions: Directions) -> Tensor:
 
 def _check_count(directions: Directions, count: int) -> None:
     available = len(directions.singular_values)
-    if not 0 <= count <= available:
-        raise ValueError(f"count is {count}: the lens gave {available} directions")
+    if not 1 <= count <= available:
+        raise ValueError(f"count is {count}: give 1 to {available}, as many directions as the lens gave")

@@ -1,1 +1,37 @@
-"""placeholder"""
+"""Learners: networks, PPO, the gradient log, exact behaviour."""
+
+from .behaviour import MEASURES, ExactBehaviour, LevelChains, network_policy, uniform_policy
+from .files import RunConflictError, RunFileError
+from .gradient_log import GradientLog, GradientLogWriter
+from .networks import ActorCritic, build_network
+from .parameters import flat_parameters, named_parameters_of, parameter_layout, set_parameters
+from .ppo import PPO, PPOSettings
+from .recorder import GradientError, GradientRecorder
+from .run import PRESETS, Run, TrainSettings
+from .training import train
+
+__all__ = [
+    "MEASURES",
+    "PPO",
+    "PRESETS",
+    "ActorCritic",
+    "ExactBehaviour",
+    "GradientError",
+    "GradientLog",
+    "GradientLogWriter",
+    "GradientRecorder",
+    "LevelChains",
+    "PPOSettings",
+    "Run",
+    "RunConflictError",
+    "RunFileError",
+    "TrainSettings",
+    "build_network",
+    "flat_parameters",
+    "named_parameters_of",
+    "network_policy",
+    "parameter_layout",
+    "set_parameters",
+    "train",
+    "uniform_policy",
+]

@@ -223,13 +223,13 @@ class ExactBehaviour:
         """What the shortest path gives on every level: 1, or 0 where one goal blocks the only way to the other."""
         target, avoid = self._conflict_questions()
         conflict = best_hitting(self.conflict.next, target, avoid, self.horizon)
-        reached = [
+        training, cornered = (
             best_hitting(
                 chains.next, chains.cheese[None], torch.zeros_like(chains.cheese[None]), self.horizon
             )[0]
             for chains in (self.training, self.cornered)
-        ]
-        return self._by_name(conflict, *reached, torch.ones(len(conflict[0])))
+        )
+        return self._by_name(conflict, training, cornered, torch.ones(len(conflict[0])))
 
     def _conflict_questions(self) -> tuple[Tensor, Tensor]:
         """Targets and what to avoid, both (3, L, F): corner_reach, corner_first, cheese_first."""

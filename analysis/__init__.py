@@ -8,10 +8,12 @@ from .null_spectra import count_above, matched_noise_spectrum, random_walk_share
 from .profiles import centre_of_mass, change_points, crossing_time, energy_before, energy_between
 from .rotations import Varimax, principal_angles, rotated, varimax
 from .rows import PANEL_BYTES, Rows, UnitRows, as_rows, panels, row_norms
+from .run_analysis import AnalyzeSettings, analyze_run
 from .temporal_svd import TemporalSVD, directions, temporal_svd
 
 __all__ = [
     "PANEL_BYTES",
+    "AnalyzeSettings",
     "CrossHalfSpectrum",
     "Directions",
     "Layout",
@@ -19,6 +21,7 @@ __all__ = [
     "TemporalSVD",
     "UnitRows",
     "Varimax",
+    "analyze_run",
     "as_rows",
     "centre_of_mass",
     "change_points",

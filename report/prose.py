@@ -33,7 +33,7 @@ def trained_what(inputs: Inputs) -> str:
     article = "An" if settings.network[0] in "aeim" else "A"
     text = f"{article} {settings.network} network of {count(inputs.parameters)} parameters was trained"
     if inputs.env_steps is not None:
-        text += f" for {steps(inputs.env_steps)} env steps in {duration(inputs.seconds)}"
+        text += f" for {steps(inputs.env_steps)} env steps in {_unbroken(duration(inputs.seconds))}"
     cheese = _CHEESES[world.cheese].format(k=world.corner_size)
     if world.ood_share:
         cheese += f" but for {decimal(100 * world.ood_share, 0)} % of levels"
@@ -249,3 +249,7 @@ def _mean(values: list[float | None]) -> float:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}\u00a0%"
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\u00a0")

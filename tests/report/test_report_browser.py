@@ -62,8 +62,8 @@ def test_the_page_is_never_wider_than_its_window(opened):
     page, _, _ = opened
     for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # Plots follow the window a little later.
+        page.wait_for_function(f"document.documentElement.scrollWidth <= {width}", timeout=10_000)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 

@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import torch
+
+from goalcut.ablate.controls import random_controls, same_norm, shrink, span_controls
+from goalcut.ablate.cuts import cut_parameters, orthonormal, relative_norm
+
+P = 300
+
+
+@pytest.fixture
+def thetas() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(P, generator=generator), torch.randn(P, generator=generator)
+
+
+def basis(count: int, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.linalg.qr(torch.randn(P, count, generator=generator))[0].T.contiguous()
+
+
+def test_cut_of_rank_zero_changes_no_bit(thetas) -> None:
+    theta, theta_0 = thetas
+    assert torch.equal(cut_parameters(theta, theta_0, torch.zeros(0, P)), theta)
+
+
+@pytest.mark.parametrize("dose", [0.0, torch.zeros(7)])
+def test_cut_of_dose_zero_changes_no_bit(thetas, dose) -> None:
+    theta, theta_0 = thetas
+    assert torch.equal(cut_parameters(theta, theta_0, basis(7), dose), theta)
+
+
+def test_a_cut_agrees_with_a_dense_projector_in_float64(thetas) -> None:
+    theta, theta_0 = thetas
+    U = basis(7).double()
+    dense = theta.double() - 0.6 * U.T @ U @ (theta - theta_0).double()
+    torch.testing.assert_close(
+        cut_parameters(theta, theta_0, basis(7), 0.6).double(), dense, atol=1e-6, rtol=1e-5
+    )
+
+
+def test_a_whole_cut_leaves_nothing_that_training_moved_along_its_directions(thetas) -> None:
+    theta, theta_0 = thetas
+    U = basis(5)
+    cut = cut_parameters(theta, theta_0, U)
+    assert (U @ (cut - theta_0)).abs().max() < 1e-5
+    others = basis(P)  # what is orthogonal to the cut stays
+    outside = others - (others @ U.T) @ U
+    torch.testing.assert_close(outside @ cut, outside @ theta, atol=1e-4, rtol=1e-4)
+
+
+def test_a_cut_along_all_directions_is_the_untrained_agent(thetas) -> None:
+    theta, theta_0 = thetas
+    torch.testing.assert_close(cut_parameters(theta, theta_0, basis(P)), theta_0, atol=1e-4, rtol=1e-4)
+    assert relative_norm(theta_0, theta, theta_0) == pytest.approx(1.0)
+
+
+def test_each_direction_can_have_its_own_dose(thetas) -> None:
+    theta, theta_0 = thetas
+    U = basis(3)
+    doses = torch.tensor([1.0, 0.0, 0.5])
+    one_by_one = theta - theta  # Δθ of each direction alone, summed
+    for direction, dose in zip(U, doses, strict=True):
+        one_by_one += cut_parameters(theta, theta_0, direction[None], float(dose)) - theta
+    torch.testing.assert_close(
+        cut_parameters(theta, theta_0, U, doses) - theta, one_by_one, atol=1e-6, rtol=1e-5
+    )
+
+
+def test_the_dose_is_differentiable(thetas) -> None:
+    theta, theta_0 = thetas
+    doses = torch.full((4,), 0.3, requires_grad=True)
+    cut_parameters(theta, theta_0, basis(4), doses).square().sum().backward()
+    assert doses.grad is not None
+    assert (doses.grad != 0).all()
+
+
+def test_shapes_that_do_not_fit_are_named(thetas) -> None:
+    theta, theta_0 = thetas
+    with pytest.raises(
+        ValueError, match=r"directions \(k, P\); got .*\(4, 10\): directions of another network"
+    ):
+        cut_parameters(theta, theta_0, torch.zeros(4, 10))
+    with pytest.raises(ValueError, match=r"dose is of shape \(3,\): give one number or 4"):
+        cut_parameters(theta, theta_0, basis(4), torch.ones(3))
+
+
+def test_orthonormal_keeps_the_span_and_drops_what_depends() -> None:
+    vectors = basis(3)
+    mixed = torch.stack([vectors[0] * 3, vectors[0] + vectors[1], vectors[1], 0.1 * vectors[2] - vectors[0]])
+    made = orthonormal(mixed)
+    assert made.shape == (3, P)
+    torch.testing.assert_close(made @ made.T, torch.eye(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close((vectors @ made.T) @ made, vectors, atol=1e-5, rtol=0)
+
+
+def test_every_control_moves_theta_by_exactly_the_norm_asked_for(thetas) -> None:
+    theta, theta_0 = thetas
+    controls = [
+        *random_controls(theta, theta_0, 0.7, 5, 2, seed=0),
+        *span_controls(theta, theta_0, basis(20), 0.7, 5, 2, seed=0),
+        same_norm("neighbour", theta, theta_0, basis(4), 0.7, {}),
+        shrink(theta, theta_0, 0.7),
+    ]
+    for control in controls:
+        assert float((control.theta - theta).norm()) == pytest.approx(0.7, rel=1e-4), control.name
+
+
+def test_span_controls_stay_inside_the_span_and_random_ones_do_not(thetas) -> None:
+    theta, theta_0 = thetas
+    U = basis(20)
+
+    def outside(control) -> float:
+        step = control.theta - theta
+        return float((step - (U @ step) @ U).norm() / step.norm())
+
+    assert max(outside(c) for c in span_controls(theta, theta_0, U, 0.5, 6, 3, seed=0)) < 1e-3
+    assert min(outside(c) for c in random_controls(theta, theta_0, 0.5, 6, 3, seed=0)) > 0.8
+
+
+def test_controls_are_reproducible_from_their_recipe(thetas) -> None:
+    theta, theta_0 = thetas
+    control = list(random_controls(theta, theta_0, 0.7, 5, 3, seed=4))[2]
+    recipe = control.recipe
+    again = next(random_controls(theta, theta_0, recipe["norm"], recipe["directions"], 1, recipe["seed"]))
+    assert torch.equal(control.theta, again.theta)
+    draws = [c.theta for c in random_controls(theta, theta_0, 0.7, 5, 3, seed=4)]
+    assert not np.allclose(draws[0], draws[1])
