@@ -14,7 +14,7 @@ from ..agents.files import save_tensors
 from ..agents.parameters import named_parameters_of, parameter_layout
 from ..agents.run import Run
 from ..agents.training import REPORT_LEVEL_SEED
-from ..analysis.directions import Directions
+from ..analysis.directions import Directions, module_of
 from ..envs.generator import Split
 from .controls import Control, random_controls, same_norm, shrink, span_controls
 from .cuts import cut_parameters, relative_norm
@@ -333,6 +333,6 @@ class Ablation:
     def _largest_module(self) -> str:
         sizes: dict[str, int] = {}
         for name, (start, stop, _) in self.directions.layout.items():
-            module = name.rpartition(".")[0]
+            module = module_of(name)
             sizes[module] = sizes.get(module, 0) + stop - start
         return max(sizes, key=lambda module: sizes[module])

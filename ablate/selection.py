@@ -13,7 +13,7 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor
 
-from ..analysis.directions import Directions
+from ..analysis.directions import Directions, module_of
 from ..analysis.profiles import centre_of_mass
 from .cuts import orthonormal
 
@@ -62,10 +62,10 @@ def within_module(directions: Directions, selection: Selection, module: str) -> 
     """
     inside = torch.zeros(selection.vectors.shape[1], dtype=torch.bool)
     for name, (start, stop, _) in directions.layout.items():
-        if name.rpartition(".")[0] == module:
+        if module_of(name) == module:
             inside[start:stop] = True
     if not inside.any():
-        modules = sorted({name.rpartition(".")[0] for name in directions.layout})
+        modules = sorted({module_of(name) for name in directions.layout})
         raise ValueError(f"module is {module!r}: give one of {', '.join(modules)}")
     vectors = orthonormal(selection.vectors * inside)
     return Selection(vectors, selection.centre, selection.recipe | {"module": module})

@@ -9,7 +9,6 @@ A and B are contributions: the gradient of the whole is their sum.
 """
 
 import json
-import mmap
 import os
 import zlib
 from collections.abc import Iterable
@@ -240,7 +239,7 @@ class LogRows:
 
     def __init__(self, log: GradientLog, parts: Iterable[np.ndarray]):
         self._parts = list(parts)
-        self._path, self._stored = log._path, len(log)
+        self._path = log._path
         self._scales = [log.index["scale"][numbers].astype(np.float32) for numbers in self._parts]
         self.shape = (len(self._parts[0]), log.parameters)
         self.records = log.index[self._parts[-1]]
@@ -248,16 +247,22 @@ class LogRows:
     def panel(self, start: int, stop: int) -> np.ndarray:
         """Columns start…stop of all rows, (T, stop − start) float32."""
         panel = np.empty((self.shape[0], stop - start), dtype=np.float32)
-        with open(self._path, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            stored = np.frombuffer(mapped, dtype=np.float16, count=self._stored * self.shape[1])
-            columns = stored.reshape(self._stored, self.shape[1])[:, start:stop]
+        entries = bytearray(2 * (stop - start))
+        buffer = np.frombuffer(entries, dtype=np.float16)
+        # Row by row through read calls: a memory map would make nearly the whole file resident.
+        file = os.open(self._path, os.O_RDONLY)
+        try:
             for place, (numbers, scales) in enumerate(zip(self._parts, self._scales, strict=True)):
                 for row, (number, scale) in enumerate(zip(numbers, scales, strict=True)):
+                    offset = 2 * (int(number) * self.shape[1] + start)
+                    if os.preadv(file, [entries], offset) != len(entries):
+                        raise RunFileError(
+                            f"{self._path} ends within row {number}: it was cut off while in use"
+                        )
                     if place == 0:
-                        np.multiply(columns[number], scale, out=panel[row])
+                        np.multiply(buffer, scale, out=panel[row])
                     else:
-                        panel[row] += columns[number] * scale
-            del stored, columns
-            mapped.close()  # unmapping hands the pages back: resident memory stays that of one panel
+                        panel[row] += buffer * scale
+        finally:
+            os.close(file)
         return panel

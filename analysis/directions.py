@@ -152,6 +152,11 @@ def _checksum(tensors: Mapping[str, np.ndarray], words: Mapping[str, str]) -> st
     return f"{checksum:08x}"
 
 
+def module_of(parameter: str) -> str:
+    """The module that a parameter belongs to: "body.0.weight" → "body.0"; one of the root is its own."""
+    return parameter.rpartition(".")[0] or parameter
+
+
 def module_shares(directions: Directions) -> dict[str, np.ndarray]:
     """Share of each direction's squared norm that lies in each module, in the order of the layout.
 
@@ -171,7 +176,7 @@ def module_shares(directions: Directions) -> dict[str, np.ndarray]:
             raise ValueError(f"the layout has a gap or overlap before {name}: {reached} to {start}")
         part = directions.vectors[:, start:stop]
         energy = np.einsum("kd,kd->k", part, part, dtype=np.float64)
-        module = name.rpartition(".")[0] or name
+        module = module_of(name)
         energies[module] = energies.get(module, 0.0) + energy
         reached = stop
     if reached != d:

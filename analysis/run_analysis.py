@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.gradient_log import FIRST_EPOCH, TOTAL
+from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog
 from ..agents.run import Run
 from .cross_half import cross_half_spectrum
 from .directions import Directions, module_shares
@@ -101,10 +101,16 @@ def analyze_run(
     unit = UnitRows(rows)
     result["unit"] = _spectrum(temporal_svd(unit, device=settings.device), unit, rng)
     on_step("unit rows")
-    result["cross_half"] = _cross_half(run, settings, rng)
+    # Of first-epoch halves where the log has them: those of later epochs have met each other's samples.
+    term = FIRST_EPOCH if FIRST_EPOCH in log.terms else settings.rows
+    result["cross_half"] = _cross_half(log, term, settings.nulls, rng)
     on_step("cross-half spectrum")
     terms = [term for term in log.terms if term not in (TOTAL, FIRST_EPOCH)]
-    result["terms"] = {term: _whole_spectrum(log.rows(term), settings, rng) for term in terms}
+    result["terms"] = {
+        term: _whole_spectrum(log.rows(term), settings, rng)
+        | {"cross_half": _cross_half(log, term, settings.nulls, rng)}
+        for term in terms
+    }
     on_step("loss terms")
     changes = run.applied_changes()
     result["applied"] = _whole_spectrum(changes, settings, rng) if changes.shape[0] > 1 else None
@@ -130,22 +136,22 @@ def _spectrum(svd: TemporalSVD, rows: Rows, rng: np.random.Generator) -> dict[st
     }
 
 
-def _cross_half(run: Run, settings: AnalyzeSettings, rng: np.random.Generator) -> dict[str, Any] | None:
-    """From first-epoch halves where the log has them: those of later epochs have met each other's samples."""
-    log = run.gradient_log(verify=False)
-    term = FIRST_EPOCH if FIRST_EPOCH in log.terms else TOTAL
+def _cross_half(log: GradientLog, term: str, nulls: int, rng: np.random.Generator) -> dict[str, Any] | None:
+    """The cross-half spectrum of one term's rows, in units of the whole gradient's squared singular values."""
     try:
         half_a, half_b = log.rows(term, "A"), log.rows(term, "B")
     except ValueError:  # recorded without halves
         return None
-    spectrum = cross_half_spectrum(half_a, half_b, nulls=settings.nulls, rng=rng)
+    spectrum = cross_half_spectrum(half_a, half_b, nulls=nulls, rng=rng)
+    whole = 4.0  # A and B are contributions: the whole is their sum, twice the size of either
     return {
         "term": term,
-        "eigenvalues": spectrum.eigenvalues.tolist(),
-        "null_top": spectrum.null_top.tolist(),
+        "eigenvalues": (whole * spectrum.eigenvalues).tolist(),
+        "null_top": (whole * spectrum.null_top).tolist(),
+        "threshold": whole * spectrum.threshold,
         "signal_directions": spectrum.signal_directions,
         "negative_directions": spectrum.negative_directions,
-        "noise_floor": spectrum.noise_floor,
+        "noise_floor": whole * spectrum.noise_floor,
     }
 
 

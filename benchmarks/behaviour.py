@@ -34,7 +34,9 @@ def seconds_of(action: Callable[[], object], times: int = 5) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--levels", type=int, default=400)
     count = parser.parse_args().levels
     keep_freed_memory()

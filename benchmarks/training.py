@@ -38,21 +38,27 @@ def _joined(parts):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rollouts", type=int, default=12, help="rollouts of each learner")
     rounds = parser.parse_args().rollouts
     keep_freed_memory()
     levels = make_levels(LevelSettings(), 16384, seed=0)
     settings = PPOSettings(rollouts=rounds + 1)
 
-    def learner(kind: type[PPO], record: str | None, directory: Path, **changes: str) -> Callable[[int], None]:
+    def learner(
+        kind: type[PPO], record: str | None, directory: Path, **changes: str
+    ) -> Callable[[int], None]:
         cfg = PPOSettings(rollouts=rounds + 1, **changes)  # type: ignore[arg-type]
         ppo = kind(
             cfg, build_network("conv", (3, 9, 9), 4, seed=0), CheeseMaze(levels, cfg.num_envs, seed=0), seed=0
         )
         recorder = None
         if record is not None:
-            recorder = GradientRecorder(ppo.network, ppo.optimizer, directory / record, per_update=record == "update")
+            recorder = GradientRecorder(
+                ppo.network, ppo.optimizer, directory / record, per_update=record == "update"
+            )
 
         def one(number: int) -> None:
             ppo.learn(ppo.collect()[0], recorder, record_terms=record is not None and number % 8 == 0)
