@@ -1,0 +1,31 @@
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_python_tour_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a shorter training and fewer levels; nothing else is changed."""
+    tour = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[0]
+    small = "ppo=PPOSettings(rollouts=45, num_envs=8, num_steps=4, minibatches=2), num_levels=64, measure_every=0"
+    for printed, run in (("TrainSettings(world=world,", f"TrainSettings({small}, world=world,"), ("400,", "10,")):
+        assert tour.count(printed) == 1
+        tour = tour.replace(printed, run)
+    monkeypatch.chdir(tmp_path)
+    exec("from goalcut.agents import PPOSettings\n" + tour, {})
+    said = capsys.readouterr().out
+    assert said.count("#") > 10  # a maze
+    assert "corner_reach" in said
+
+
+def test_commands_and_files_that_the_readme_names_are_there() -> None:
+    text, root = README.read_text(), README.parent
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (root / link).exists(), link
+    for target in re.findall(r"make (\w+)", text):
+        if target not in ("and", "alone"):
+            assert re.search(rf"^{target}:", (root / "Makefile").read_text(), re.MULTILINE), target
