@@ -14,18 +14,20 @@ from ..agents.files import save_tensors
 from ..agents.parameters import named_parameters_of, parameter_layout
 from ..agents.run import Run
 from ..agents.training import REPORT_LEVEL_SEED
-from ..analysis.directions import Directions, module_of
+from ..analysis.directions import Directions
+from ..analysis.profiles import centre_of_mass
 from ..envs.generator import Split
 from .controls import Control, random_controls, same_norm, shrink, span_controls
 from .cuts import cut_parameters, relative_norm
 from .judge import Judge
-from .selection import Selection, by_contrast, by_time, by_window, within_module
-from .table import CutRow, DoseCurve
+from .plan import profile_cuts
+from .table import CutRow, DoseCurve, Selected
 from .tuned import Goal, TuneSettings, tune_doses
 
 OnRow = Callable[[str], None]
 # Levels of tuning come in batches: a step on a quarter of them costs a quarter, and takes as good a direction.
 _TUNING_BATCHES = 4
+_OTHER_SEED = "another seed"
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,16 @@ class AblateSettings:
     def __post_init__(self) -> None:
         for name, least in (
             ("levels", 2),
-            ("tuning_levels", 2),
+            ("tuning_levels", 2 * _TUNING_BATCHES),
+            ("curve_levels", 2),
             ("count", 1),
             ("strongest", 1),
             ("draws", 1),
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
-        if self.curve_levels < 2:
-            raise ValueError(f"curve_levels is {self.curve_levels}: give at least 2")
+        if not self.doses:
+            raise ValueError("doses is empty: give at least one dose")
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,13 @@ class _Cut:
 
     name: str
     removes: Goal
-    selection: str
+    selection: Selected
     vectors: Tensor
     doses: Tensor
     centre: float
     recipe: dict[str, Any]
-    neighbour: Tensor  # directions of a neighbouring time
+    # The controls that take other directions: name, directions, how they were chosen.
+    others: list[tuple[str, Tensor, dict[str, Any]]]
 
 
 class Ablation:
@@ -93,6 +97,9 @@ class Ablation:
         split: the row that parts early from late, for windows.
         settings: which cuts, judged how.
         other: another seed's directions, or None.
+
+    Raises:
+        ValueError: the directions are not of this run's parameters.
     """
 
     def __init__(
@@ -103,10 +110,15 @@ class Ablation:
         settings: AblateSettings,
         other: Directions | None = None,
     ):
-        if directions.space != "parameters":
-            raise ValueError(
-                f"the directions live in {directions.space!r}: a parameter-space cut wants 'parameters'"
-            )
+        self.theta_0, self.theta = run.parameters_after(0), run.parameters_after()
+        for found in (directions, other):
+            if found is not None and (
+                found.space != "parameters" or found.vectors.shape[1] != len(self.theta)
+            ):
+                raise ValueError(
+                    f"directions are of {found.vectors.shape[1]} {found.space}, the network has {len(self.theta)} "
+                    f"parameters: give a lens's directions of this network"
+                )
         self.run, self.directions, self.split, self.settings, self.other = (
             run,
             directions,
@@ -114,8 +126,7 @@ class Ablation:
             settings,
             other,
         )
-        self.theta_0, self.theta = run.parameters_after(0), run.parameters_after()
-        self.vectors = torch.from_numpy(np.asarray(directions.vectors, dtype=np.float32))
+        self.vectors = _vectors(directions)
         self.judge = self._judge(settings.levels, "test", REPORT_LEVEL_SEED)
         self._curve_judge = self._judge(settings.curve_levels, "test", REPORT_LEVEL_SEED)
         batch = settings.tuning_levels // _TUNING_BATCHES
@@ -127,7 +138,7 @@ class Ablation:
         curves: list[DoseCurve] = []
         headline: list[str] = []
         for cut, in_headline in self._cuts(on_row):
-            cut_theta = self._apply(cut)
+            cut_theta = cut_parameters(self.theta, self.theta_0, cut.vectors, cut.doses)
             file = None
             if in_headline:
                 file = f"ablation/cut-{len(headline)}.safetensors"
@@ -147,83 +158,69 @@ class Ablation:
 
     def _cuts(self, on_row: OnRow) -> Iterator[tuple[_Cut, bool]]:
         """Every cut, and whether it is a headline one: profile cuts first, then the tuned ones."""
-        count, times, split = self.settings.count, len(self.directions.profiles), self.split
-        count = min(count, len(self.vectors))
-        strongest = self.directions.subset(range(min(self.settings.strongest, len(self.vectors))))
-        early, late = (0, split), (split, times)
-        before, after = (0, max(1, split // 2)), ((split + times) // 2, times)
-        # Per goal: its own time, the other's, and a shifted window as the neighbouring time.
-        plans: list[tuple[Goal, bool, tuple[int, int], tuple[int, int], tuple[int, int]]] = [
-            ("corner", False, early, late, after),
-            ("cheese", True, late, early, before),
-        ]
-        for goal, latest, window, against, neighbour in plans:
-            word = "latest" if latest else "earliest"
-            for size in sorted({1, count}):
-                chosen = by_time(strongest, size, latest=latest)
-                skip = min(size, len(strongest.singular_values) - size)
-                beside = by_time(strongest, size, latest=latest, skip=skip)
-                yield self._profile_cut(f"{word} {size}", goal, chosen, beside), size > 1 or count == 1
-            beside = by_window(self.directions, count, *neighbour)
+        settings = self.settings
+        for plan in profile_cuts(self.directions, self.split, settings.count, settings.strongest):
+            chosen = plan.choose(self.directions)
+            others: list[tuple[str, Tensor, dict[str, Any]]] = []
+            if plan.neighbour is not None:
+                beside = plan.neighbour(self.directions)
+                others.append(("neighbouring time", beside.vectors, beside.recipe))
+            if self.other is not None:
+                theirs = plan.choose(self.other)
+                others.append((_OTHER_SEED, theirs.vectors, theirs.recipe | {"run": str(settings.other_run)}))
+            doses = torch.ones(len(chosen.vectors))
             yield (
-                self._profile_cut(f"{word} window", goal, by_window(self.directions, count, *window), beside),
-                False,
+                _Cut(
+                    plan.name,
+                    plan.removes,
+                    "profile",
+                    chosen.vectors,
+                    doses,
+                    chosen.centre,
+                    chosen.recipe,
+                    others,
+                ),
+                plan.headline,
             )
-            contrast = by_contrast(self.directions, count, window, against)
-            beside = by_contrast(self.directions, count, neighbour, window)
-            yield self._profile_cut(f"{word} contrast", goal, contrast, beside), False
-            largest = self._largest_module()
-            skip = min(count, len(strongest.singular_values) - count)
-            inside = within_module(strongest, by_time(strongest, count, latest=latest), largest)
-            beside = within_module(strongest, by_time(strongest, count, latest=latest, skip=skip), largest)
-            yield self._profile_cut(f"{word} {count} in {largest}", goal, inside, beside), False
-        for goal in ("corner", "cheese"):
+        goals: tuple[Goal, Goal] = ("corner", "cheese")
+        for goal in goals:
             yield self._tuned_cut(goal, on_row), True
-
-    def _profile_cut(self, how: str, goal: Goal, chosen: Selection, neighbour: Selection) -> _Cut:
-        doses = torch.ones(len(chosen.vectors))
-        name = f"{how}: remove {goal}"
-        return _Cut(
-            name, goal, "profile", chosen.vectors, doses, chosen.centre, chosen.recipe, neighbour.vectors
-        )
 
     def _tuned_cut(self, goal: Goal, on_row: OnRow) -> _Cut:
         doses = self._tune(self.vectors, goal)
         on_row(f"tuned doses: remove {goal}")
-        times = len(self.directions.profiles)
-        centres = ((np.arange(times) + 0.5) / times) @ self.directions.profiles**2
+        centres = centre_of_mass(self.directions.profiles)
         moved = (doses * (self.vectors @ (self.theta - self.theta_0))).numpy() ** 2
         centre = float(moved @ centres / max(moved.sum(), 1e-30))
         recipe = {
             "by": "tuned",
             "among": len(self.vectors),
-            "doses": [round(float(dose), 6) for dose in doses],
+            "doses": doses.tolist(),
             "tuning_levels": self.settings.tuning_levels,
             "level_seeds": list(range(_TUNING_BATCHES)),
         }
-        # The same doses given to each direction's neighbour in time.
+        # The same doses, given to each direction's neighbour in time, or to another seed's direction of that rank.
         order = np.argsort(centres, kind="stable")
         following = np.empty_like(order)
         following[order] = np.roll(order, -1)
-        weighted = self.vectors[torch.from_numpy(following)] * doses.sqrt()[:, None]
-        return _Cut(f"tuned: remove {goal}", goal, "tuned", self.vectors, doses, centre, recipe, weighted)
-
-    def _apply(self, cut: _Cut, dose: float = 1.0) -> Tensor:
-        return cut_parameters(self.theta, self.theta_0, cut.vectors, dose * cut.doses)
+        weights = doses.sqrt()[:, None]
+        beside = self.vectors[torch.from_numpy(following)] * weights
+        others = [
+            ("neighbouring time", beside, {"by": "doses of the tuned cut, one place later by centre of mass"})
+        ]
+        if self.other is not None:
+            theirs = _vectors(self.other)[: len(doses)]
+            how = {"by": "doses of the tuned cut, by rank", "run": str(self.settings.other_run)}
+            others.append((_OTHER_SEED, theirs * weights[: len(theirs)], how))
+        return _Cut(f"tuned: remove {goal}", goal, "tuned", self.vectors, doses, centre, recipe, others)
 
     def _controls(self, cut: _Cut, cut_theta: Tensor, draws: int) -> Iterator[Control]:
-        theta, theta_0, settings = self.theta, self.theta_0, self.settings
+        theta, theta_0, seed = self.theta, self.theta_0, self.settings.seed
         norm, count = float((cut_theta - theta).norm()), len(cut.vectors)
-        yield from random_controls(theta, theta_0, norm, count, draws, settings.seed)
-        span_count = min(count, max(1, len(self.vectors) // 2))
-        yield from span_controls(
-            theta, theta_0, self.vectors, norm, span_count, settings.draws, settings.seed
-        )
-        yield same_norm(
-            "neighbouring time", theta, theta_0, cut.neighbour, norm, {"control": "neighbouring time"}
-        )
-        if self.other is not None:
-            yield self._other_seed(cut, norm)
+        yield from random_controls(theta, theta_0, norm, count, draws, seed)
+        yield from span_controls(theta, theta_0, self.vectors, norm, self._span_count(count), draws, seed)
+        for name, vectors, recipe in cut.others:
+            yield same_norm(name, theta, theta_0, vectors, norm, recipe | {"control": name})
         total = self.run.settings.ppo.rollouts
         # Back to the time of what was cut; and, for the late goal, to before it was learned.
         times = [cut.centre * total] + [self.split / len(self.directions.profiles) * total] * (
@@ -236,21 +233,12 @@ class Ablation:
         if cut.selection == "tuned":
             yield self._tuned_random(cut)
 
+    def _span_count(self, count: int) -> int:
+        """At most half of the directions: more would be nearly the whole span."""
+        return min(count, max(1, len(self.vectors) // 2))
+
     def _nearest_checkpoint(self, rollout: float) -> int:
         return min(self.run.checkpoints, key=lambda there: abs(there - rollout))
-
-    def _other_seed(self, cut: _Cut, norm: float) -> Control:
-        """The cut's recipe on another seed's directions."""
-        assert self.other is not None
-        theirs = torch.from_numpy(np.asarray(self.other.vectors, dtype=np.float32))
-        if cut.selection == "tuned":
-            size = min(len(theirs), len(cut.doses))
-            vectors = theirs[:size] * cut.doses[:size].sqrt()[:, None]
-        else:
-            strongest = self.other.subset(range(min(self.settings.strongest, len(theirs))))
-            vectors = by_time(strongest, len(cut.vectors), latest=cut.removes == "cheese").vectors
-        recipe = {"control": "another seed", "run": str(self.settings.other_run)}
-        return same_norm("another seed's directions", self.theta, self.theta_0, vectors, norm, recipe)
 
     def _tuned_random(self, cut: _Cut) -> Control:
         """The same tuning over as many random pieces of the same norms: is it the directions or the tuning?"""
@@ -260,48 +248,42 @@ class Ablation:
         # Random directions hold next to nothing of θ − θ_0; give each piece the norm that the lens's has.
         moved = self.theta - self.theta_0
         ours, theirs = self.vectors @ moved, pieces @ moved
-        stretched = pieces * (ours.abs() / theirs.abs().clamp_min(1e-12)).sqrt()[:, None]
-        doses = self._tune(stretched, cut.removes)
-        tuned = cut_parameters(self.theta, self.theta_0, stretched, doses)
-        recipe = {"control": "tuned random", "seed": self.settings.seed, "directions": len(pieces)}
+        pieces *= (ours.abs() / theirs.abs().clamp_min(1e-12)).sqrt()[:, None]
+        doses = self._tune(pieces, cut.removes)
+        tuned = cut_parameters(self.theta, self.theta_0, pieces, doses)
+        recipe = {
+            "control": "tuned random",
+            "seed": self.settings.seed,
+            "directions": len(pieces),
+            "doses": doses.tolist(),
+        }
         return Control("tuned over random directions", tuned, recipe)
 
     def _dose_curves(self, cut: _Cut, cut_theta: Tensor) -> list[DoseCurve]:
-        norm = float((cut_theta - self.theta).norm())
-        random = next(
-            random_controls(self.theta, self.theta_0, norm, len(cut.vectors), 1, self.settings.seed)
-        )
-        span_count = min(len(cut.vectors), max(1, len(self.vectors) // 2))
+        norm, seed, count = float((cut_theta - self.theta).norm()), self.settings.seed, len(cut.vectors)
+        random = next(random_controls(self.theta, self.theta_0, norm, count, 1, seed))
         span = next(
-            span_controls(self.theta, self.theta_0, self.vectors, norm, span_count, 1, self.settings.seed)
+            span_controls(self.theta, self.theta_0, self.vectors, norm, self._span_count(count), 1, seed)
         )
-        named = [(cut.name, cut.selection, None, cut_theta)]
-        named += [(f"{c.name} | {cut.name}", "control", cut.name, c.theta) for c in (random, span)]
+        named: list[tuple[str, Selected, str | None, Tensor]] = [(cut.name, cut.selection, None, cut_theta)]
+        named.extend((f"{c.name} | {cut.name}", "control", cut.name, c.theta) for c in (random, span))
         curves = []
         for name, selection, control_of, full in named:
             thetas = [self.theta + dose * (full - self.theta) for dose in self.settings.doses]
             verdicts = [self._curve_judge.judge(theta) for theta in thetas]
-            curves.append(
-                DoseCurve(
-                    name=name,
-                    removes=cut.removes,
-                    selection=selection,  # pyright: ignore[reportArgumentType]
-                    control_of=control_of,
-                    doses=list(self.settings.doses),
-                    relative_norm=[relative_norm(theta, self.theta, self.theta_0) for theta in thetas],
-                    retention={
-                        name: [verdict.retention[name] for verdict in verdicts]
-                        for name in verdicts[0].retention
-                    },
-                )
-            )
+            retention = {
+                measure: [v.retention[measure] for v in verdicts] for measure in verdicts[0].retention
+            }
+            norms = [relative_norm(theta, self.theta, self.theta_0) for theta in thetas]
+            doses = list(self.settings.doses)
+            curves.append(DoseCurve(name, cut.removes, selection, control_of, doses, norms, retention))
         return curves
 
     def _row(
         self,
         cut: _Cut,
         theta: Tensor,
-        selection: str,
+        selection: Selected,
         control_of: str | None,
         name: str,
         recipe: dict[str, Any],
@@ -330,9 +312,6 @@ class Ablation:
         )
         return Judge(self.run.network(), behaviour, self.theta_0, self.theta)
 
-    def _largest_module(self) -> str:
-        sizes: dict[str, int] = {}
-        for name, (start, stop, _) in self.directions.layout.items():
-            module = module_of(name)
-            sizes[module] = sizes.get(module, 0) + stop - start
-        return max(sizes, key=lambda module: sizes[module])
+
+def _vectors(directions: Directions) -> Tensor:
+    return torch.from_numpy(np.asarray(directions.vectors, dtype=np.float32))

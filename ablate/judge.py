@@ -66,7 +66,7 @@ class Judge:
         self._weights = counts.double() / levels
         with torch.no_grad():
             self.untrained, self.trained = self.measure(theta_0), self.measure(theta)
-            self.uniform = {name: v.double() for name, v in behaviour.measure(uniform_policy).items()}
+            self.uniform = {name: v.double().cpu() for name, v in behaviour.measure(uniform_policy).items()}
         self.best = {name: v.double().cpu() for name, v in behaviour.best().items()}
 
     def measure(self, theta: Tensor) -> dict[str, Tensor]:

@@ -33,6 +33,13 @@ class TuneSettings:
     norm_weight: float = 400.0
     norm_budget: float = 0.08
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"tune.{name} is {getattr(self, name)}: give a number above 0")
+        if not 0 <= self.first_dose <= 1:
+            raise ValueError(f"tune.first_dose is {self.first_dose}: give a dose from 0 to 1")
+
 
 def tune_doses(
     judges: Sequence[Judge],
@@ -74,7 +81,13 @@ def tune_doses(
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
         cut = cut_parameters(theta, theta_0, vectors, doses)
         measured = judges[step % len(judges)].measure(cut)
-        kept = {name: (measured[name].mean() - low[name]) / (high[name] - low[name]) for name in skills}
+        # A skill that training did not change has nothing to keep or lose.
+        kept = {
+            name: (measured[name].mean() - low[name]) / (high[name] - low[name])
+            if abs(high[name] - low[name]) > 1e-9
+            else torch.ones((), dtype=torch.float64)
+            for name in skills
+        }
         excess = ((cut - theta).norm() / moved - settings.norm_budget).relu()
         loss = (
             kept[remove].relu()

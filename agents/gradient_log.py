@@ -115,7 +115,8 @@ class GradientLogWriter:
         largest = float(np.abs(gradient).max(initial=0.0))
         # A power of two, so that scaling rounds nothing.
         scale = 2.0 ** (np.ceil(np.log2(largest)) - np.log2(_LARGEST)) if largest > 0 else 1.0
-        content = (gradient * np.float32(1 / scale)).astype(np.float16).tobytes()
+        # In float64: 1 / scale of a vanishing row overflows float32.
+        content = (gradient.astype(np.float64) / scale).astype(np.float16).tobytes()
         record = np.zeros(1, dtype=RECORD)
         for field in ("update", "env_steps", "averaged", "lr", "whole_norm", "clip"):
             record[field] = getattr(row, field)
@@ -164,13 +165,15 @@ class GradientLog:
 
     def __init__(self, directory: Path, *, verify: bool = True):
         head = read_json(directory / "layout.json")
-        places = head["parameters"]
-        self.layout = {
-            name: (place["slice"][0], place["slice"][1], tuple(place["shape"]))
-            for name, place in places.items()
-        }
+        try:
+            self.layout = {
+                name: (place["slice"][0], place["slice"][1], tuple(place["shape"]))
+                for name, place in head["parameters"].items()
+            }
+            self.parameters = max(stop for _, stop, _ in self.layout.values())
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            raise RunFileError(f"{directory / 'layout.json'} is damaged ({error!r}); restore it") from None
         self.about = head
-        self.parameters = max(stop for _, stop, _ in self.layout.values())
         self._path = directory / "rows.bin"
         try:
             records, stored = (directory / "rows.index").read_bytes(), self._path.stat().st_size
@@ -178,7 +181,8 @@ class GradientLog:
             raise RunFileError(f"{error.filename} is missing: the gradient log is not whole") from None
         rows = min(len(records) // RECORD.itemsize, stored // (2 * self.parameters))
         self.index = np.frombuffer(records, dtype=RECORD, count=rows)
-        self.dropped = -(-max(len(records), 0) // RECORD.itemsize) - rows
+        begun = max(-(-len(records) // RECORD.itemsize), -(-stored // (2 * self.parameters)))
+        self.dropped = begun - rows
         if verify:
             self._verify()
 

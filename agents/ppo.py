@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..envs.cheese_maze import CheeseMaze
 from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
-from .recorder import GradientRecorder
+from .recorder import GradientError, GradientRecorder
 
 
 @dataclass(frozen=True)
@@ -187,6 +187,9 @@ class PPO:
             rollout: what `collect` gave.
             recorder: marks the halves' backward passes for it, and ends its row.
             record_terms: have it also record each loss term alone, on the first minibatch.
+
+        Raises:
+            GradientError: a gradient or the parameters are not finite any more.
         """
         cfg = self.settings
         if cfg.anneal:
@@ -219,6 +222,12 @@ class PPO:
                 recorder.row_so_far(self.env_steps, FIRST_EPOCH)
         if recorder is not None and not recorder.per_update:
             recorder.end_row(self.env_steps)
+        for name, parameter in self.network.named_parameters():
+            if not parameter.isfinite().all():
+                raise GradientError(
+                    f"{name} is not finite after rollout {self.rollouts_done}: training diverged; lower the learning "
+                    f"rate or max_grad_norm. What was recorded is kept"
+                )
         lr = self.optimizer.param_groups[0]["lr"]
         return {key: float(value) / updates for key, value in totals.items()} | {"learning_rate": lr}
 
@@ -246,6 +255,12 @@ class PPO:
             moments.setdefault(int(number), {})[key] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        for parameter, held in self.optimizer.state.items():
+            for name, moment in held.items():
+                if (
+                    moment.shape == parameter.shape
+                ):  # fused Adam reads memory: it must lie as the parameter does
+                    held[name] = torch.empty_like(parameter).copy_(moment)
         self.env.load_state(under("env."))
         self._generator.set_state(state["generator"].cpu())
         self.rollouts_done = int(state["rollouts_done"])

@@ -76,7 +76,7 @@ class GradientRecorder:
         layout = {name: tuple(p.shape) for name, p in named}
         row_is = {"row": "one update" if per_update else "mean over the updates of one rollout"}
         self.log = GradientLogWriter(directory, layout, about=row_is | (about or {}), keep=keep)
-        self.per_update, self.env_steps, self.updates = per_update, 0, 0
+        self.per_update, self.env_steps, self.updates, self._last_update = per_update, 0, 0, 0
         device = self._parameters[0].device
         self._gradient = torch.zeros(self.log.parameters, device=device)
         self._places, start = {}, 0
@@ -96,11 +96,15 @@ class GradientRecorder:
         """Backward passes in here belong to half A or half B."""
         if name not in ("A", "B"):
             raise ValueError(f"half is {name!r}: give 'A' or 'B'")
+        began = time.perf_counter()
         before = self._gradient.clone() if name == "A" else self._gradient
+        self.seconds += time.perf_counter() - began
         yield
+        began = time.perf_counter()
         self._halved = True
         if name == "A":
             self._half_a += self._gradient - before
+        self.seconds += time.perf_counter() - began
 
     @_timed
     def row_so_far(self, env_steps: int, term: str) -> None:
@@ -123,6 +127,8 @@ class GradientRecorder:
         for name, loss in terms.items():
             gradients = torch.autograd.grad(loss, self._parameters, retain_graph=True, materialize_grads=True)
             flat = torch.cat([gradient.reshape(-1) for gradient in gradients]).float().cpu().numpy()
+            if not np.isfinite(flat).all():
+                raise GradientError(f"the gradient of the term {name} is not finite at update {self.updates}")
             row = Row(flat, self.updates, env_steps, term=name, half=half, lr=self._lr)
             self.log.append(row)
 
@@ -158,13 +164,13 @@ class GradientRecorder:
         clipped = float(torch.nn.utils.get_total_norm(gradients))
         self._clip_sum += clipped / norm if norm else 1.0
         self._summed += 1
+        self._last_update, self.updates = self.updates, self.updates + 1
         if self.per_update:
             self._append(self._gradient, self._half_a, self.env_steps)
             self._clip_sum, self._summed = 0.0, 0
         else:
             self._sum += self._gradient
             self._sum_a += self._half_a
-        self.updates += 1
         self._gradient.zero_()  # a parameter without a gradient in the next update counts as zero
         self._half_a.zero_()
 
@@ -174,7 +180,7 @@ class GradientRecorder:
         for half, part in parts.items():
             row = Row(
                 part.cpu().numpy(),
-                self.updates,
+                self._last_update,
                 env_steps,
                 averaged=self._summed,
                 term=term,

@@ -1,9 +1,12 @@
 """A run directory: the settings of a training, its files, and what they hold."""
 
 import dataclasses
+import fcntl
 import json
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +25,20 @@ from .parameters import parameter_layout, set_parameters
 from .ppo import PPOSettings
 
 FORMAT = 1
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or does not see.
+
+    Raises:
+        ValueError: with what to give instead.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device is {name!r}: give 'cpu', 'cuda' or 'cuda:0'") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device is {name!r}, but torch sees {torch.cuda.device_count()} GPUs: give 'cpu'")
 
 
 @dataclass(frozen=True)
@@ -85,8 +102,7 @@ class TrainSettings:
                 f"corner_size is {self.world.corner_size}, the whole maze: there are no conflict levels to measure "
                 f"on; give at most {self.world.size - 1}, or measure_every 0"
             )
-        if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
-            raise ValueError(f"device is {self.device!r}, but torch sees no GPU: give 'cpu'")
+        check_device(self.device)
 
     @property
     def horizon(self) -> int:
@@ -161,6 +177,22 @@ class Run:
         path = self.directory.joinpath(*parts)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training here meanwhile; the lock goes with the process.
+
+        Raises:
+            RunConflictError: another process has it.
+        """
+        with open(self.path("lock"), "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunConflictError(
+                    f"{self.directory} is being trained by another process: wait for it"
+                ) from None
+            yield
 
     # Parameters over time.
 
@@ -256,13 +288,12 @@ class AppliedChanges:
 
     def __init__(self, run: Run):
         self.rollouts = run.checkpoints
-        thetas = [run.parameters_after(rollout) for rollout in self.rollouts]
-        self._changes = torch.stack(thetas).diff(dim=0).numpy()
-        self.shape = self._changes.shape
+        self._thetas = torch.stack([run.parameters_after(rollout) for rollout in self.rollouts]).numpy()
+        self.shape = (len(self._thetas) - 1, self._thetas.shape[1])
 
     def panel(self, start: int, stop: int) -> np.ndarray:
         """Columns start…stop of all rows."""
-        return self._changes[:, start:stop]
+        return np.diff(self._thetas[:, start:stop], axis=0)
 
 
 def settings_from_json(kind: type, values: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from .run import Run
 
 # The levels that every run is reported on, and (of another split) tuned on.
 REPORT_LEVEL_SEED = 0
+OnRollout = Callable[[dict[str, Any]], None]
 
 
-def train(run: Run, *, on_rollout: Callable[[dict[str, Any]], None] | None = None) -> None:
+def train(run: Run, *, on_rollout: OnRollout | None = None) -> None:
     """Train a run to its end, from its last saved state if it has one.
 
     Args:
@@ -34,9 +36,14 @@ def train(run: Run, *, on_rollout: Callable[[dict[str, Any]], None] | None = Non
         RunFileError: a file to resume from is damaged.
         OSError: the disk is full; what was recorded stays whole.
     """
-    settings = run.settings
     if run.trained:
         return
+    with run.locked():
+        _train(run, on_rollout)
+
+
+def _train(run: Run, on_rollout: OnRollout | None) -> None:
+    settings = run.settings
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     keep_freed_memory()
@@ -46,14 +53,16 @@ def train(run: Run, *, on_rollout: Callable[[dict[str, Any]], None] | None = Non
         levels, settings.ppo.num_envs, seed=env_seed, time_limit=settings.time_limit, device=settings.device
     )
     ppo = PPO(settings.ppo, settings.new_network(), env, seed=ppo_seed)
-    measured = settings.measure_every and ExactBehaviour.of_world(
-        settings.world,
-        settings.measure_levels,
-        seed=REPORT_LEVEL_SEED,
-        split="test",
-        time_limit=settings.time_limit,
-        device=settings.device,
-    )
+    measured = None
+    if settings.measure_every:
+        measured = ExactBehaviour.of_world(
+            settings.world,
+            settings.measure_levels,
+            seed=REPORT_LEVEL_SEED,
+            split="test",
+            time_limit=settings.time_limit,
+            device=settings.device,
+        )
     saved = _resume(run, ppo)
     recorder = None
     if settings.record != "none":
@@ -79,19 +88,22 @@ def train(run: Run, *, on_rollout: Callable[[dict[str, Any]], None] | None = Non
             if settings.measure_every and (done % settings.measure_every == 0 or last):
                 record |= _measures(measured, ppo)
             progress.append(record)
-            if done % settings.save_every == 0 and not last:
+            # The checkpoint first: what a bundle resumes after must be there.
+            if done % settings.checkpoint_every == 0 and not last:
+                run.save_checkpoint(done, ppo.network)
+            if done % settings.save_every == 0 or last:
+                if recorder is not None:
+                    recorder.log.sync()
                 state = ppo.state()
                 place = {"rows": recorder.log.rows if recorder else 0, "progress_bytes": progress.bytes}
                 save_tensors(_bundle(run), state, {name: str(value) for name, value in place.items()})
-            if done % settings.checkpoint_every == 0 or last:
-                run.save_checkpoint(done, ppo.network)  # the last one tells that training ended
             if on_rollout is not None:
                 on_rollout(record)
     finally:
         progress.close()
         if recorder is not None:
             recorder.close()
-    _bundle(run).unlink(missing_ok=True)
+    run.save_checkpoint(ppo.rollouts_done, ppo.network)  # its file tells that training ended
 
 
 def _one_rollout(ppo: PPO, recorder: GradientRecorder | None, terms_every: int) -> dict[str, Any]:
@@ -108,21 +120,29 @@ def _one_rollout(ppo: PPO, recorder: GradientRecorder | None, terms_every: int) 
     }
 
 
-def _measures(behaviour: "ExactBehaviour | int", ppo: PPO) -> dict[str, Any]:
-    if not isinstance(behaviour, ExactBehaviour):
+def _measures(behaviour: ExactBehaviour | None, ppo: PPO) -> dict[str, Any]:
+    if behaviour is None:
         return {}
     with torch.no_grad():
         measured = behaviour.measure(network_policy(ppo.network))
     return {"measures": {name: float(values.mean()) for name, values in measured.items()}}
 
 
-def _bundle(run: Run):
+def _bundle(run: Run) -> Path:
     return run.path("checkpoints", "resume.safetensors")
 
 
 def _resume(run: Run, ppo: PPO) -> dict[str, int]:
     """Bring the learner to the run's last saved state; how many log rows and progress bytes belong to it."""
     if not _bundle(run).exists():
+        learned = max((record["rollout"] for record in run.progress()), default=0)
+        if (
+            learned > run.settings.save_every
+        ):  # there was a bundle: starting anew would wipe what was recorded
+            raise RunFileError(
+                f"{_bundle(run)} is missing, though {learned} rollouts are recorded: restore it, or train in another "
+                f"directory"
+            )
         return {"rows": 0, "progress_bytes": 0}
     state, place = load_tensors(_bundle(run))
     try:

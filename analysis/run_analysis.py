@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..agents.files import RunFileError
 from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog
-from ..agents.run import Run
+from ..agents.run import Run, check_device
 from .cross_half import cross_half_spectrum
 from .directions import Directions, module_shares
 from .null_spectra import count_above, matched_noise_spectrum
@@ -52,7 +53,8 @@ def analyze_run(
     run: Run, settings: AnalyzeSettings, on_step: OnStep = lambda step: None
 ) -> tuple[dict[str, Any], Directions]:
     """Decompose a run's gradients; returns what analysis.json holds, and the strongest directions."""
-    log = run.gradient_log()
+    check_device(settings.device)
+    log = _whole_log(run)
     rng = np.random.default_rng(settings.seed)
     rows: Rows = log.rows(settings.rows)
     env_steps = rows.records["env_steps"].astype(float)  # pyright: ignore[reportAttributeAccessIssue]
@@ -76,7 +78,7 @@ def analyze_run(
     on_step("directions")
     behaviour = _behaviour(run, settings.passes)
     split = behaviour["corner_passes_env_steps"] or float(env_steps[len(env_steps) // 2])
-    split_row = int(np.clip(np.searchsorted(env_steps, split), 1, len(env_steps) - 1))
+    split_row = int(np.clip(np.searchsorted(env_steps, split, side="right"), 1, len(env_steps) - 1))
     shares = found.profiles**2
     result: dict[str, Any] = {
         "row": log.about["row"],
@@ -103,12 +105,15 @@ def analyze_run(
     on_step("unit rows")
     # Of first-epoch halves where the log has them: those of later epochs have met each other's samples.
     term = FIRST_EPOCH if FIRST_EPOCH in log.terms else settings.rows
-    result["cross_half"] = _cross_half(log, term, settings.nulls, rng)
+    # Rows of single updates share their rollout's noise, and so its sign.
+    ppo = run.settings.ppo
+    block = ppo.epochs * ppo.minibatches if run.settings.record == "update" else 1
+    result["cross_half"] = _cross_half(log, term, settings, rng, block)
     on_step("cross-half spectrum")
     terms = [term for term in log.terms if term not in (TOTAL, FIRST_EPOCH)]
     result["terms"] = {
         term: _whole_spectrum(log.rows(term), settings, rng)
-        | {"cross_half": _cross_half(log, term, settings.nulls, rng)}
+        | {"cross_half": _cross_half(log, term, settings, rng)}
         for term in terms
     }
     on_step("loss terms")
@@ -136,13 +141,29 @@ def _spectrum(svd: TemporalSVD, rows: Rows, rng: np.random.Generator) -> dict[st
     }
 
 
-def _cross_half(log: GradientLog, term: str, nulls: int, rng: np.random.Generator) -> dict[str, Any] | None:
+def _whole_log(run: Run) -> GradientLog:
+    """The run's log, refused where a finished training left fewer rows than it must have."""
+    log, settings = run.gradient_log(), run.settings
+    per_rollout = settings.ppo.epochs * settings.ppo.minibatches if settings.record == "update" else 1
+    wanted, there = settings.ppo.rollouts * per_rollout, log.rows().shape[0]
+    if run.trained and there != wanted:
+        raise RunFileError(f"{run.gradients} is cut off: {there} whole rows of {wanted} are left; restore it")
+    if there < 2:
+        raise ValueError(f"the log has {there} rows: a temporal SVD wants at least 2 rollouts")
+    return log
+
+
+def _cross_half(
+    log: GradientLog, term: str, settings: AnalyzeSettings, rng: np.random.Generator, block: int = 1
+) -> dict[str, Any] | None:
     """The cross-half spectrum of one term's rows, in units of the whole gradient's squared singular values."""
     try:
         half_a, half_b = log.rows(term, "A"), log.rows(term, "B")
     except ValueError:  # recorded without halves
         return None
-    spectrum = cross_half_spectrum(half_a, half_b, nulls=nulls, rng=rng)
+    spectrum = cross_half_spectrum(
+        half_a, half_b, nulls=settings.nulls, rng=rng, block=block, device=settings.device
+    )
     whole = 4.0  # A and B are contributions: the whole is their sum, twice the size of either
     return {
         "term": term,

@@ -1,5 +1,6 @@
 """The command `goalcut`: settings in, steps run, one clear line where something is wrong."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +21,7 @@ Find when a goal was learned, and cut it out.
 
 A first try, in a few minutes:   goalcut run runs/demo
 Each command's settings:         goalcut COMMAND --help
-Every command can be repeated: what is done is not done again, and a killed training goes on.
+`goalcut run` can be repeated: what is done is not done again, and a killed training goes on.
 """
 
 
@@ -74,7 +75,7 @@ def _run(command: Any) -> None:
             for file, chosen, step in results:
                 if file != "evaluation.json" and command.train.record == "none":
                     continue
-                if not steps.up_to_date(run.directory / file, chosen):
+                if not steps.up_to_date(run, file, chosen):
                     step(run, chosen)
             steps.report_step(run)
         case s.TrainCommand():
@@ -95,19 +96,29 @@ class _UsageError(Exception):
 
 def _guarded(action: Callable[[], None]) -> int:
     """Run, and turn what users can mend into one line and an exit code."""
-    from ..agents.files import RunConflictError
-    from ..agents.recorder import GradientError
-
     try:
-        action()
-    except (_UsageError, RunConflictError) as error:
+        from ..agents.files import RunConflictError
+        from ..agents.recorder import GradientError
+
+        try:
+            action()
+        except RunConflictError as error:
+            return _say(2, str(error))
+        except GradientError as error:
+            return _say(1, str(error))
+    except _UsageError as error:
         return _say(2, str(error))
     except KeyboardInterrupt:
         return _say(
             1, "interrupted; what was recorded is kept: the same command goes on from the last saved state"
         )
-    except (ValueError, GradientError, OSError) as error:
+    except (ValueError, OSError) as error:
         return _say(1, str(error) if str(error) else type(error).__name__)
+    except Exception as error:
+        if os.environ.get("GOALCUT_TRACEBACK"):
+            raise
+        where = "set GOALCUT_TRACEBACK=1 to see where"
+        return _say(1, f"unexpected {type(error).__name__}: {error}; a file may be damaged; {where}")
     return 0
 
 

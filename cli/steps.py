@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,8 +155,12 @@ def analyze_step(run: Run, settings: AnalyzeSettings) -> None:
     _trained(run)
     with _progress("analyze", 6) as advance:
         result, found = analyze_run(run, settings, lambda step: advance(step, 1))
+    path = run.path("analysis", "analysis.json")
+    path.unlink(
+        missing_ok=True
+    )  # the two files belong together: without the second the first is not looked at
     found.save(run.path("analysis", "directions.safetensors"))
-    write_json(run.path("analysis", "analysis.json"), result | {"settings": _jsonable(settings)})
+    write_json(path, result | {"settings": _jsonable(settings)})
 
 
 def ablate_step(run: Run, settings: AblateSettings) -> None:
@@ -168,6 +173,7 @@ def ablate_step(run: Run, settings: AblateSettings) -> None:
         other_run = Run(settings.other_run)
         _analysis_of(other_run)
         other = Directions.load(other_run.directory / "analysis" / "directions.safetensors")
+    run.path("ablation", "table.json").unlink(missing_ok=True)  # the cuts' files are about to change
     with _progress("ablate", None) as advance:
         ablation = Ablation(run, directions, analysis["directions"]["split_row"], settings, other)
         rows, curves, headline = ablation.rows(lambda name: advance(name, 1))
@@ -176,6 +182,7 @@ def ablate_step(run: Run, settings: AblateSettings) -> None:
         "levels": settings.levels,
         "tuning_levels": settings.tuning_levels,
         "settings": _jsonable(settings),
+        "of": fingerprint(run),
         "headline": headline,
         **{
             name: {measure: float(value.mean()) for measure, value in measured.items()}
@@ -197,9 +204,19 @@ def report_step(run: Run) -> Path:
     return path
 
 
-def up_to_date(path: Path, settings: Any) -> bool:
-    """Whether a result is there and was made with these settings."""
-    return path.exists() and read_json(path).get("settings") == _jsonable(settings)
+def up_to_date(run: Run, file: str, settings: Any) -> bool:
+    """Whether a result is there, whole, and was made with these settings from what is there now."""
+    try:
+        made = read_json(run.directory / file)
+        return made["settings"] == _jsonable(settings) and made.get("of") in (None, fingerprint(run))
+    except (RunFileError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def fingerprint(run: Run) -> int | None:
+    """A checksum of the directions that cuts are made of; None where there are none."""
+    path = run.directory / "analysis" / "directions.safetensors"
+    return zlib.crc32(path.read_bytes()) if path.exists() else None
 
 
 def _trained(run: Run) -> None:

@@ -11,8 +11,13 @@ def test_the_python_tour_runs_as_printed(
 ) -> None:
     """With a shorter training and fewer levels; nothing else is changed."""
     tour = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[0]
-    small = "ppo=PPOSettings(rollouts=45, num_envs=8, num_steps=4, minibatches=2), num_levels=64, measure_every=0"
-    for printed, run in (("TrainSettings(world=world,", f"TrainSettings({small}, world=world,"), ("400,", "10,")):
+    small = (
+        "ppo=PPOSettings(rollouts=45, num_envs=8, num_steps=4, minibatches=2), num_levels=64, measure_every=0"
+    )
+    for printed, run in (
+        ("TrainSettings(world=world,", f"TrainSettings({small}, world=world,"),
+        ("400,", "10,"),
+    ):
         assert tour.count(printed) == 1
         tour = tour.replace(printed, run)
     monkeypatch.chdir(tmp_path)

@@ -89,6 +89,29 @@ def test_a_second_run_does_nothing_again(finished: Path) -> None:
     assert again <= {"summary.json", "report.html"}
 
 
+def test_cuts_are_made_anew_when_their_directions_change(copied: Path) -> None:
+    table = copied / "ablation" / "table.json"
+    before = table.read_text()
+    assert goalcut("run", copied, *WHOLE, "--analyze.unit") == 0
+    assert table.read_text() != before
+
+
+def test_another_seeds_directions_are_a_control(copied: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert goalcut("train", other, *TINY, "--seed", "1") == 0
+    assert goalcut("analyze", other) == 0
+    assert goalcut("ablate", copied, *ABLATE, "--other-run", other) == 0
+    rows = read_json(copied / "ablation" / "table.json")["rows"]
+    cuts = [row["name"] for row in rows if row["selection"] != "control"]
+    controls = [row for row in rows if row["recipe"].get("control") == "another seed"]
+    assert [row["control_of"] for row in controls] == cuts
+
+
+def test_a_corner_of_one_cell_has_nothing_to_seek_from_and_is_still_ablated(tmp_path: Path) -> None:
+    words = [*WHOLE, "--world.corner-size", "1"]
+    assert goalcut("run", tmp_path / "run", *words) == 0
+
+
 def test_a_cut_kept_as_a_file_is_the_row_of_the_table(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,7 +160,9 @@ def test_the_module_runs_as_the_command_does() -> None:
         (["train", "X", "--ppo.rollouts", "many"], ["many"]),
         (["train", "X", "--device", "cuda:7"], ["device", "cuda:7", "cpu"]),
         (["fly", "X"], ["fly", "train"]),
+        (["train", "X", "--device", "abacus"], ["device", "abacus", "cpu"]),
         (["ablate", "X", "--levels", "0"], ["levels", "0"]),
+        (["ablate", "X", "--tuning-levels", "3"], ["tuning_levels", "3", "8"]),
         (["train"], ["PATH"]),
         ([], ["usage"]),
     ],
@@ -192,6 +217,8 @@ def test_a_step_before_its_ground_says_what_to_run_first(
         ("gradients/rows.bin", "flip", "is damaged"),
         ("gradients/rows.index", "flip", "is damaged"),
         ("gradients/rows.bin", "remove", "rows.bin is missing"),
+        ("gradients/rows.bin", "cut", "is cut off"),
+        ("gradients/rows.index", "cut", "is cut off"),
         ("gradients/layout.json", "cut", "layout.json is damaged"),
         ("checkpoints/rollout-00012.safetensors", "flip", "rollout-00012.safetensors is cut off or damaged"),
         ("checkpoints/rollout-00000.safetensors", "remove", "rollout-00000.safetensors is missing"),
@@ -236,6 +263,15 @@ def test_nan_gradients_end_training_with_one_line_and_whole_rows(
     assert "lower the learning rate" in said
     log = Run(tmp_path / "run").gradient_log()  # verified: whatever rows there are, are whole
     assert len(log) > 0
+
+
+def test_diverged_training_without_a_log_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", tmp_path / "run", *TINY, "--ppo.learning-rate", "1e30", "--record", "none"]
+    code, said = failure(capfd, *words)
+    assert code == 1
+    assert "training diverged; lower the learning rate" in said
 
 
 def command_line(*words: str | Path) -> list[str]:
