@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from .files import RunFileError, read_json, write_json
 
@@ -111,17 +112,21 @@ class GradientLogWriter:
         Raises:
             OSError: the disk is full; every earlier row stays whole.
         """
-        gradient = row.gradient
-        largest = float(np.abs(gradient).max(initial=0.0))
+        # In torch, on its own threads: numpy's conversion is slower, and its BLAS threads would wait for torch's.
+        gradient = torch.from_numpy(row.gradient)
+        largest = float(torch.linalg.vector_norm(gradient, float("inf")))
         # A power of two, so that scaling rounds nothing.
         scale = 2.0 ** (np.ceil(np.log2(largest)) - np.log2(_LARGEST)) if largest > 0 else 1.0
-        # In float64: 1 / scale of a vanishing row overflows float32.
-        content = (gradient.astype(np.float64) / scale).astype(np.float16).tobytes()
+        wide = gradient if scale > 2.0**-100 else gradient.double()  # 1 / scale overflows float32 there
+        content = (wide * (1 / scale)).half().numpy().tobytes()
         record = np.zeros(1, dtype=RECORD)
         for field in ("update", "env_steps", "averaged", "lr", "whole_norm", "clip"):
             record[field] = getattr(row, field)
         record["term"], record["half"] = row.term.encode(), row.half.encode()
-        record["norm"], record["scale"] = np.linalg.norm(gradient.astype(np.float64)), scale
+        record["norm"], record["scale"] = (
+            float(torch.linalg.vector_norm(gradient, dtype=torch.float64)),
+            scale,
+        )
         record["checksum"] = zlib.crc32(content)
         record["record_checksum"] = zlib.crc32(record.tobytes()[:_RECORD_BODY])
         self._write(self._rows_file, content)

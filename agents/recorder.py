@@ -88,7 +88,10 @@ class GradientRecorder:
         self._clip_sum, self._summed, self._halved = 0.0, 0, False
         self.seconds = 0.0
         self._optimizer = optimizer
-        self._hooks = [p.register_post_accumulate_grad_hook(self._see) for p in self._parameters]
+        self._inside, self._seen = False, False
+        self._hooks = [
+            p.register_post_accumulate_grad_hook(self._see_after_backward) for p in self._parameters
+        ]
         self._hooks.append(optimizer.register_step_pre_hook(self._close_update))
 
     @contextmanager
@@ -97,13 +100,28 @@ class GradientRecorder:
         if name not in ("A", "B"):
             raise ValueError(f"half is {name!r}: give 'A' or 'B'")
         began = time.perf_counter()
-        before = self._gradient.clone() if name == "A" else self._gradient
+        # The usual case, A first: what lies in the gradient after it is A's, with nothing to subtract.
+        before = self._gradient.clone() if self._seen and name == "A" else None
         self.seconds += time.perf_counter() - began
+        self._inside = True
         yield
+        self._inside = False
         began = time.perf_counter()
         self._halved = True
+        gradients = [p.grad for p in self._parameters]
+        if all(gradient is not None for gradient in gradients):
+            torch.cat(
+                [gradient.reshape(-1) for gradient in gradients if gradient is not None], out=self._gradient
+            )
+        else:
+            for parameter in self._parameters:
+                self._see(parameter)
+        self._seen = True
         if name == "A":
-            self._half_a += self._gradient - before
+            if before is None:
+                self._half_a.copy_(self._gradient)
+            else:
+                self._half_a += self._gradient - before
         self.seconds += time.perf_counter() - began
 
     @_timed
@@ -142,7 +160,13 @@ class GradientRecorder:
     def _lr(self) -> float:
         return float(self._optimizer.param_groups[0]["lr"])
 
-    @_timed
+    def _see_after_backward(self, parameter: Tensor) -> None:
+        if not self._inside:  # a half looks once, when it ends
+            began = time.perf_counter()
+            self._see(parameter)
+            self._seen = True
+            self.seconds += time.perf_counter() - began
+
     def _see(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
             self._places[parameter].copy_(parameter.grad)
@@ -173,6 +197,7 @@ class GradientRecorder:
             self._sum_a += self._half_a
         self._gradient.zero_()  # a parameter without a gradient in the next update counts as zero
         self._half_a.zero_()
+        self._seen = False
 
     def _append(self, gradient: Tensor, half_a: Tensor, env_steps: int, term: str = TOTAL) -> None:
         whole_norm = float(gradient.norm())
