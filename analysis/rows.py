@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-PANEL_BYTES = 192 * 2**20
+PANEL_BYTES = 288 * 2**20
 """Default memory of one panel in working precision. Narrower panels slow the matrix products down."""
 
 _ROWS_MAPPED = 256

@@ -87,7 +87,12 @@ def measure(path: Path, times: int, method: str) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--large", action="store_true", help="5,760 rows as well (takes a minute or two)")
+    parser.add_argument(
+        "--large",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="5,760 rows as well (takes a minute or two)",
+    )
     parser.add_argument("--case", nargs=3, metavar=("FILE", "TIMES", "METHOD"), help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.case:

@@ -60,9 +60,12 @@ def _dispatch(name: str, argv: list[str]) -> None:
 
 
 def _run(command: Any) -> None:
+    from ..agents.allocator import keep_freed_memory
     from ..agents.run import Run
     from . import settings as s
     from . import steps
+
+    keep_freed_memory()
 
     match command:
         case s.RunCommand():
