@@ -114,7 +114,7 @@ class GradientLogWriter:
         """
         # In torch, on its own threads: numpy's conversion is slower, and its BLAS threads would wait for torch's.
         gradient = torch.from_numpy(row.gradient)
-        largest = float(torch.linalg.vector_norm(gradient, float("inf")))
+        largest = float(gradient.abs().max())
         # A power of two, so that scaling rounds nothing.
         scale = 2.0 ** (np.ceil(np.log2(largest)) - np.log2(_LARGEST)) if largest > 0 else 1.0
         wide = gradient if scale > 2.0**-100 else gradient.double()  # 1 / scale overflows float32 there

@@ -88,7 +88,10 @@ class GradientRecorder:
         self._clip_sum, self._summed, self._halved = 0.0, 0, False
         self.seconds = 0.0
         self._optimizer = optimizer
-        self._inside, self._seen = False, False
+        # Of the update under way: inside a half; anything seen; a half A seen.
+        self._inside = self._seen = self._a_seen = False
+        # Clipping scales all alike, so the smallest parameter tells its factor.
+        self._smallest = min(self._parameters, key=lambda parameter: parameter.numel())
         self._hooks = [
             p.register_post_accumulate_grad_hook(self._see_after_backward) for p in self._parameters
         ]
@@ -104,8 +107,10 @@ class GradientRecorder:
         before = self._gradient.clone() if self._seen and name == "A" else None
         self.seconds += time.perf_counter() - began
         self._inside = True
-        yield
-        self._inside = False
+        try:
+            yield
+        finally:
+            self._inside = False
         began = time.perf_counter()
         self._halved = True
         gradients = [p.grad for p in self._parameters]
@@ -118,10 +123,12 @@ class GradientRecorder:
                 self._see(parameter)
         self._seen = True
         if name == "A":
-            if before is None:
-                self._half_a.copy_(self._gradient)
+            part = self._gradient if before is None else self._gradient - before
+            if self._a_seen:
+                self._half_a += part
             else:
-                self._half_a += self._gradient - before
+                self._half_a.copy_(part)
+            self._a_seen = True
         self.seconds += time.perf_counter() - began
 
     @_timed
@@ -184,9 +191,9 @@ class GradientRecorder:
                 f"the gradient of {bad[0]} is not finite at update {self.updates}; lower the learning rate or check "
                 f"the rewards. The {self.log.rows} rows recorded so far are whole"
             )
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
-        clipped = float(torch.nn.utils.get_total_norm(gradients))
-        self._clip_sum += clipped / norm if norm else 1.0
+        if not self._a_seen:
+            self._half_a.zero_()
+        self._clip_sum += self._clip_factor()
         self._summed += 1
         self._last_update, self.updates = self.updates, self.updates + 1
         if self.per_update:
@@ -196,8 +203,16 @@ class GradientRecorder:
             self._sum += self._gradient
             self._sum_a += self._half_a
         self._gradient.zero_()  # a parameter without a gradient in the next update counts as zero
-        self._half_a.zero_()
-        self._seen = False
+        self._seen = self._a_seen = False
+
+    def _clip_factor(self) -> float:
+        """By how much what the optimizer steps along is shorter than what `backward` gave."""
+        before, after = self._places[self._smallest].norm(), self._smallest.grad
+        if after is None or float(before) == 0:  # the smallest tells nothing: take all
+            before = self._gradient.norm()
+            gradients = [p.grad for p in self._parameters if p.grad is not None]
+            return float(torch.nn.utils.get_total_norm(gradients) / before) if float(before) else 1.0
+        return float(after.norm() / before)
 
     def _append(self, gradient: Tensor, half_a: Tensor, env_steps: int, term: str = TOTAL) -> None:
         whole_norm = float(gradient.norm())
