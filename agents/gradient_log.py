@@ -12,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ RECORD = np.dtype(
     ]
 )
 _RECORD_BODY = RECORD.itemsize - 4
+_FLUSH_BYTES = 8 * 2**20
 _LARGEST = 2.0**15  # a row's largest entry, scaled, lies in (2^14, 2^15]: float16 keeps 2^-39 of it
 
 
@@ -100,6 +102,9 @@ class GradientLogWriter:
         self._rows_file = os.open(directory / "rows.bin", flags, 0o644)
         self._index_file = os.open(directory / "rows.index", flags, 0o644)
         self._directory = directory
+        # A fresh page of the disk cache costs more than its part of a row: pages given back are used again.
+        self._flusher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gradient-log")
+        self._flush, self._in_cache = self._flusher.submit(int), 0
         for file, row_bytes in ((self._rows_file, 2 * self.parameters), (self._index_file, RECORD.itemsize)):
             if os.fstat(file).st_size < self.rows * row_bytes:
                 raise RunFileError(f"{directory} holds fewer than the {self.rows} rows to resume from")
@@ -132,6 +137,16 @@ class GradientLogWriter:
         self._write(self._rows_file, content)
         self._write(self._index_file, record.tobytes())
         self.rows += 1
+        self._hand_back(len(content))
+
+    def _hand_back(self, written: int) -> None:
+        """Now and then, and behind the training's back, put rows on the disk and give their cache pages back."""
+        self._in_cache += written
+        if self._in_cache < _FLUSH_BYTES or not self._flush.done() or not hasattr(os, "posix_fadvise"):
+            return
+        self._flush.result()  # raises what the last one raised
+        self._in_cache = 0
+        self._flush = self._flusher.submit(_put_on_disk, self._rows_file)
 
     def _write(self, file: int, content: bytes) -> None:
         view = memoryview(content)
@@ -151,8 +166,15 @@ class GradientLogWriter:
 
     def close(self) -> None:
         """Close both files."""
+        self._flusher.shutdown()
         os.close(self._rows_file)
         os.close(self._index_file)
+
+
+def _put_on_disk(file: int) -> int:
+    os.fdatasync(file)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    return 0
 
 
 class GradientLog:
