@@ -291,9 +291,9 @@ class LogRows:
                             f"{self._path} ends within row {number}: it was cut off while in use"
                         )
                     if place == 0:
-                        np.multiply(buffer, scale, out=panel[row])
+                        np.multiply(buffer, scale, out=panel[row], dtype=np.float32)
                     else:
-                        panel[row] += buffer * scale
+                        panel[row] += np.multiply(buffer, scale, dtype=np.float32)
         finally:
             os.close(file)
         return panel

@@ -97,10 +97,6 @@ def test_a_run_stopped_anywhere_resumes_to_the_same_end(
 KILLED = replace(CONV, ppo=replace(CONV.ppo, rollouts=50))
 
 
-def _train_in_child(directory: Path) -> None:
-    train(Run.create(directory, KILLED))
-
-
 def test_a_run_killed_at_twenty_random_moments_resumes_to_the_same_end(tmp_path: Path) -> None:
     trained(tmp_path / "whole", KILLED)
     directory, moments = tmp_path / "killed", random.Random(0)
@@ -108,7 +104,7 @@ def test_a_run_killed_at_twenty_random_moments_resumes_to_the_same_end(tmp_path:
     context.set_forkserver_preload(["goalcut.agents.training"])
     kills = 0
     while kills < 20:
-        child = context.Process(target=_train_in_child, args=(directory,))
+        child = context.Process(target=train, args=(Run.create(directory, KILLED),))
         child.start()
         progress = directory / "progress.jsonl"
         before = progress.stat().st_size if progress.exists() else 0
