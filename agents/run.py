@@ -224,6 +224,14 @@ class Run:
                 else "it has none"
             )
             raise RunFileError(f"{path} is missing: {seen}; train it to the end or name another")
+        return self.parameters_from(path)
+
+    def parameters_from(self, path: Path) -> Tensor:
+        """θ from a file of named parameters, a checkpoint's or a cut's, (P,) float32.
+
+        Raises:
+            RunFileError: it is missing, damaged, or of another network.
+        """
         tensors, _ = load_tensors(path)
         layout = parameter_layout(self.settings.new_network())
         if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {

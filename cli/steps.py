@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,8 +25,7 @@ from ..ablate.ablation import AblateSettings, Ablation
 from ..ablate.judge import Judge
 from ..ablate.table import save_table
 from ..agents.behaviour import MEASURES, ExactBehaviour
-from ..agents.files import RunFileError, load_tensors, read_json, write_json
-from ..agents.parameters import parameter_layout
+from ..agents.files import RunFileError, read_json, write_json
 from ..agents.run import Run, TrainSettings
 from ..agents.training import REPORT_LEVEL_SEED, train
 from ..analysis.directions import Directions
@@ -102,13 +100,7 @@ def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
     if settings.parameters is None:
         theta = run.parameters_after(settings.rollout)
     else:
-        tensors, _ = load_tensors(settings.parameters)
-        layout = parameter_layout(network)
-        if {name: tuple(t.shape) for name, t in tensors.items()} != {
-            name: shape for name, (_, _, shape) in layout.items()
-        }:
-            raise RunFileError(f"{settings.parameters} is of another network than {run.directory}")
-        theta = torch.cat([tensors[name].reshape(-1) for name in layout])
+        theta = run.parameters_from(settings.parameters)
     behaviour = ExactBehaviour.of_world(
         run.settings.world,
         settings.levels,

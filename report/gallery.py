@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from ..agents.behaviour import LevelChains, best_hitting, hitting_probabilities, network_policy
-from ..agents.files import load_tensors
 from ..agents.networks import ActorCritic
-from ..agents.parameters import parameter_layout, set_parameters
+from ..agents.parameters import set_parameters
 from ..agents.run import Run
 from ..envs.generator import make_levels
 from ..envs.levels import Level
@@ -95,10 +94,7 @@ def cut_agents(run: Run, trained: ActorCritic, rows: list[dict[str, Any]]) -> di
         path = run.directory / str(row.get("parameters_file") or "")
         if path.is_file():
             network = deepcopy(trained)
-            tensors, _ = load_tensors(path)
-            set_parameters(
-                network, torch.cat([tensors[name].reshape(-1) for name in parameter_layout(network)])
-            )
+            set_parameters(network, run.parameters_from(path))
             agents[str(row.get("name"))] = network
     return agents
 
