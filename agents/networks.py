@@ -27,6 +27,14 @@ class ActorCritic(nn.Module):
         return self.actor(features).float(), self.critic(features).float()[:, 0]
 
 
+class FlattenPixels(nn.Module):
+    """(B, C, H, W) to (B, H·W·C), pixel by pixel: of planes that lie as channels_last no byte moves."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features of every pixel in a row."""
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
 class ResidualBlock(nn.Module):
     """Two 3×3 convolutions beside the identity (Espeholt et al. 2018, figure 3)."""
 
@@ -75,7 +83,7 @@ def _conv(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
     channels, height, width = shape
     convolutions = [nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU()]
     convolutions += [nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()]
-    features = [nn.Flatten(), nn.Linear(16 * height * width, 128), nn.ReLU()]
+    features = [FlattenPixels(), nn.Linear(16 * height * width, 128), nn.ReLU()]
     return ActorCritic(nn.Sequential(*convolutions, *features), 128, num_actions)
 
 
@@ -87,5 +95,5 @@ def _impala(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
         layers += [nn.Conv2d(channels, width_out, 3, padding=1), pool]
         layers += [ResidualBlock(width_out), ResidualBlock(width_out)]
         channels, height, width = width_out, (height + 1) // 2, (width + 1) // 2
-    layers += [nn.ReLU(), nn.Flatten(), nn.Linear(channels * height * width, 256), nn.ReLU()]
+    layers += [nn.ReLU(), FlattenPixels(), nn.Linear(channels * height * width, 256), nn.ReLU()]
     return ActorCritic(nn.Sequential(*layers), 256, num_actions)

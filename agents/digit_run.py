@@ -1,0 +1,145 @@
+"""A run of the classifier: its run directory, and training as a run."""
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+
+from ..envs.digits import load_digits
+from .allocator import keep_freed_memory
+from .classification import Classification, DigitSettings
+from .digit_behaviour import DigitBehaviour
+from .recorder import GradientRecorder
+from .resuming import ProgressFile, resume, save_bundle
+from .run_directory import RunDirectory
+
+OnMeasure = Callable[[dict[str, Any]], None]
+
+
+class DigitRun(RunDirectory[DigitSettings]):
+    """The files of one classifier's run; training time is counted in updates."""
+
+    kind: ClassVar[str] = "digits"
+    time_unit: ClassVar[str] = "update"
+    settings_type: ClassVar[type] = DigitSettings
+
+    @property
+    def last_time(self) -> int:
+        """Updates of the whole training."""
+        return self.settings.updates_of(self.training_images)
+
+    @property
+    def logged_rows(self) -> int:
+        """One row per update."""
+        return self.last_time
+
+    @property
+    def training_images(self) -> int:
+        """How many images an epoch has."""
+        if not hasattr(self, "_training_images"):
+            self._training_images = len(load_digits("train", self.settings.data_dir))
+        return self._training_images
+
+
+def train_digits(run: DigitRun, *, on_record: OnMeasure | None = None) -> None:
+    """Train a classifier to its end, from its last saved state if it has one.
+
+    Args:
+        run: from `DigitRun.create`.
+        on_record: called with each record that goes to progress.jsonl: mean loss of the updates since the last one,
+            and every digit's accuracy and confusions on test images.
+
+    Raises:
+        GradientError: the loss or a gradient is not finite.
+        DigitFileError: the digits are damaged.
+        RunFileError: a file to resume from is damaged.
+        OSError: the disk is full; what was recorded stays whole.
+    """
+    if run.trained:
+        return
+    with run.locked():
+        _train(run, on_record)
+
+
+def held_out_behaviour(settings: DigitSettings, images: int | None = None) -> DigitBehaviour:
+    """The classifier's behaviour on test images: all of them, or about so many, as many of each digit."""
+    digits = load_digits("test", settings.data_dir)
+    if images is not None and images < len(digits):
+        per_digit = max(1, images // 10)
+        chosen = [torch.nonzero(digits.labels == digit)[:per_digit, 0] for digit in range(10)]
+        digits = digits.subset(torch.cat(chosen).sort().values)
+    return DigitBehaviour(digits, device=settings.device)
+
+
+def _train(run: DigitRun, on_record: OnMeasure | None) -> None:
+    settings = run.settings
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    keep_freed_memory()
+    learner = Classification(settings, load_digits("train", settings.data_dir))
+    behaviour = held_out_behaviour(settings, settings.measure_images) if settings.measure_every else None
+    saved = resume(run, learner)
+    recorder = None
+    if settings.record != "none":
+        recorder = GradientRecorder(
+            learner.network, learner.optimizer, run.gradients, per_update=True, keep=saved["rows"]
+        )
+        recorder.updates = learner.updates_done
+    progress = ProgressFile(run, saved["progress_bytes"])
+    if learner.updates_done == 0:
+        run.save_checkpoint(0, learner.network)
+        progress.append(_record(learner, behaviour, losses=[], seconds=0.0, recording_seconds=0.0))
+    losses: list[float] = []
+    began, recorded = time.perf_counter(), 0.0
+    try:
+        while learner.updates_done < learner.updates:
+            losses.append(learner.update(recorder))
+            done = learner.updates_done
+            last = done == learner.updates
+            # A bundle may only follow a record: the losses since the last one are not in it.
+            saves = last or done % settings.save_every == 0
+            if saves or (settings.measure_every and done % settings.measure_every == 0):
+                now, spent = time.perf_counter(), recorder.seconds if recorder else 0.0
+                record = _record(
+                    learner,
+                    behaviour,
+                    losses=losses,
+                    seconds=now - began,
+                    recording_seconds=spent - recorded,
+                )
+                began, recorded, losses = now, spent, []
+                progress.append(record)
+                if on_record is not None:
+                    on_record(record)
+            if done % settings.checkpoint_every == 0 and not last:
+                run.save_checkpoint(done, learner.network)
+            if saves:
+                if recorder is not None:
+                    recorder.log.sync()
+                save_bundle(run, learner, rows=recorder.log.rows if recorder else 0, progress=progress)
+    finally:
+        progress.close()
+        if recorder is not None:
+            recorder.close()
+    run.save_checkpoint(learner.updates_done, learner.network)  # its file tells that training ended
+
+
+def _record(
+    learner: Classification, behaviour: DigitBehaviour | None, *, losses: list[float], **seconds: float
+) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "update": learner.updates_done,
+        "images": learner.images_seen,
+        "loss": sum(losses) / len(losses) if losses else None,
+        **seconds,
+    }
+    if behaviour is None:
+        return record
+    with torch.no_grad():
+        confusion = behaviour.confusion(learner.network)
+    accuracy = {f"digit_{digit}": float(confusion[digit, digit]) for digit in range(len(confusion))}
+    return record | {
+        "measures": accuracy,
+        "confusion": [[round(x, 6) for x in row] for row in confusion.tolist()],
+    }

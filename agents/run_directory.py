@@ -1,0 +1,304 @@
+"""A run directory: the settings of a training, its files, and what they hold. Nothing here knows what is learned."""
+
+import dataclasses
+import fcntl
+import json
+import platform
+import subprocess
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .files import RunConflictError, RunFileError, load_tensors, read_json, save_tensors, write_json
+from .gradient_log import GradientLog
+from .parameters import parameter_layout, set_parameters
+
+FORMAT = 2
+
+
+class Settings(Protocol):
+    """Everything needed to repeat a training: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def new_network(self) -> nn.Module:
+        """The network at its initial parameters θ_0."""
+        ...
+
+    def resolved(self, held: Any | None = None) -> Any:
+        """The same with `auto` made definite, as a run's settings `held` have it or as suits this machine."""
+        ...
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that torch does not know or does not see.
+
+    Raises:
+        ValueError: with what to give instead.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device is {name!r}: give 'cpu', 'cuda' or 'cuda:0'") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device is {name!r}, but torch sees {torch.cuda.device_count()} GPUs: give 'cpu'")
+
+
+class RunDirectory(Generic[S]):
+    """The files of one run.
+
+    Args:
+        directory: the run directory; `config.json` must be there (`create` makes it).
+
+    Raises:
+        RunFileError: it is no run directory, or its config.json is damaged.
+    """
+
+    kind: ClassVar[str]
+    """Which learner's runs these are, as config.json says it."""
+    time_unit: ClassVar[str]
+    """What training time is counted in: `rollout` or `update`."""
+    settings_type: ClassVar[type]
+
+    def __init__(self, directory: Path):
+        self.directory = Path(directory)
+        config = read_json(self.directory / "config.json")
+        try:
+            if config["format"] != FORMAT:
+                raise RunFileError(
+                    f"{directory} is of format {config['format']}, this goalcut reads {FORMAT}: train anew"
+                )
+            if config["kind"] != self.kind:
+                raise RunFileError(f"{directory} holds a run of {config['kind']}, wanted one of {self.kind}")
+            self.settings: S = settings_from_json(self.settings_type, config["settings"])
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, RunFileError):
+                raise
+            raise RunFileError(f"{self.directory / 'config.json'} is damaged ({error}); restore it") from None
+
+    @classmethod
+    def create(cls, directory: Path, settings: S) -> Self:
+        """Begin a run, or take up the same one again.
+
+        Raises:
+            RunFileError: the directory holds another run, or other files.
+        """
+        directory = Path(directory)
+        if (directory / "config.json").exists():
+            run = cls(directory)
+            settings = settings.resolved(run.settings)
+            if run.settings != settings:
+                there, here = (flat_settings(s) for s in (run.settings, settings))
+                name = next(name for name in here if here[name] != there[name])
+                raise RunConflictError(
+                    f"{directory} holds another run: {name} is {there[name]!r} there, {here[name]!r} here; give "
+                    f"another run directory, the same settings, or remove it"
+                )
+            return run
+        if directory.exists() and not directory.is_dir():
+            raise RunConflictError(f"{directory} is a file: give a directory")
+        if directory.exists() and any(path.suffix != ".part" for path in directory.iterdir()):
+            raise RunConflictError(f"{directory} is not empty and holds no run: give another directory")
+        directory.mkdir(parents=True, exist_ok=True)
+        values = settings_to_json(settings.resolved())
+        config = {"format": FORMAT, "kind": cls.kind, "settings": values} | _provenance()
+        write_json(directory / "config.json", config)
+        return cls(directory)
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the run directory, its folder made."""
+        path = self.directory.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training here meanwhile; the lock goes with the process.
+
+        Raises:
+            RunConflictError: another process has it.
+        """
+        with open(self.path("lock"), "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunConflictError(
+                    f"{self.directory} is being trained by another process: wait for it"
+                ) from None
+            yield
+
+    # Parameters over time.
+
+    def save_checkpoint(self, time: int, network: nn.Module) -> None:
+        """Keep the parameters of this training time."""
+        path = self._checkpoint_path(time)
+        path.parent.mkdir(exist_ok=True)
+        save_tensors(path, dict(network.named_parameters()))
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """The training times of which there is a checkpoint, ascending; 0 is θ_0."""
+        names = (self.directory / "checkpoints").glob(f"{self.time_unit}-*.safetensors")
+        return sorted(int(path.stem.removeprefix(f"{self.time_unit}-")) for path in names)
+
+    def parameters_after(self, time: int | None = None) -> Tensor:
+        """θ after so many rollouts or updates, (P,) float32; None is the end of training.
+
+        Raises:
+            RunFileError: there is no such checkpoint, or it is damaged or of another network.
+        """
+        last = self.last_time
+        path = self._checkpoint_path(last if time is None else time)
+        if not path.exists():
+            there = self.checkpoints
+            seen = (
+                f"the run has those of {there[0]} to {there[-1]} of {last} {self.time_unit}s"
+                if there
+                else "it has none"
+            )
+            raise RunFileError(f"{path} is missing: {seen}; train it to the end or name another")
+        return self.parameters_from(path)
+
+    def parameters_from(self, path: Path) -> Tensor:
+        """θ from a file of named parameters, a checkpoint's or a cut's, (P,) float32.
+
+        Raises:
+            RunFileError: it is missing, damaged, or of another network.
+        """
+        tensors, _ = load_tensors(path)
+        layout = parameter_layout(self.settings.new_network())
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {
+            n: s for n, (_, _, s) in layout.items()
+        }:
+            raise RunFileError(f"{path} is of another network than config.json says")
+        return torch.cat([tensors[name].reshape(-1) for name in layout])
+
+    def network(self, time: int | None = None) -> nn.Module:
+        """The network with θ after so many rollouts or updates; None is the end of training."""
+        network = self.settings.new_network()
+        set_parameters(network, self.parameters_after(time))
+        return network
+
+    def applied_changes(self) -> "AppliedChanges":
+        """What each stretch between checkpoints changed of θ, as rows (T, P) for a lens."""
+        return AppliedChanges(self)
+
+    # Records of training.
+
+    @property
+    def gradients(self) -> Path:
+        """The gradient log's directory."""
+        return self.directory / "gradients"
+
+    def gradient_log(self, *, verify: bool = True) -> GradientLog:
+        """The gradient log.
+
+        Raises:
+            RunFileError: it is missing or damaged.
+        """
+        if not self.gradients.exists():
+            raise RunFileError(
+                f"{self.gradients} is missing: the run was trained with record 'none', or not yet"
+            )
+        return GradientLog(self.gradients, verify=verify)
+
+    def progress(self) -> list[dict[str, Any]]:
+        """The records of training, in time order; a half-written last line is left out."""
+        path = self.directory / "progress.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_bytes().split(b"\n")[:-1]
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise RunFileError(f"{path} is damaged ({error}); restore it") from None
+
+    @property
+    def trained(self) -> bool:
+        """Whether training reached its end."""
+        return self._checkpoint_path(self.last_time).exists()
+
+    @property
+    @abstractmethod
+    def last_time(self) -> int:
+        """The training time at which training ends."""
+
+    @property
+    @abstractmethod
+    def logged_rows(self) -> int:
+        """Rows of the whole gradient that a finished training has logged."""
+
+    def _checkpoint_path(self, time: int) -> Path:
+        return self.directory / "checkpoints" / f"{self.time_unit}-{time:05d}.safetensors"
+
+
+class AppliedChanges:
+    """θ's change between neighbouring checkpoints as rows (T, P), read by panels; float32."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, run: "RunDirectory[Any]"):
+        self.times = run.checkpoints
+        self._thetas = torch.stack([run.parameters_after(time) for time in self.times]).numpy()
+        self.shape = (len(self._thetas) - 1, self._thetas.shape[1])
+
+    def panel(self, start: int, stop: int) -> np.ndarray:
+        """Columns start…stop of all rows."""
+        return np.diff(self._thetas[:, start:stop], axis=0)
+
+
+def settings_to_json(settings: Any) -> dict[str, Any]:
+    """A settings dataclass as JSON has it: paths as strings, tuples as lists."""
+    return json.loads(json.dumps(dataclasses.asdict(settings), default=str))
+
+
+def settings_from_json(kind: type, values: dict[str, Any]) -> Any:
+    """A settings dataclass from what `settings_to_json` gave; unknown or missing names raise TypeError."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = set(values) - set(fields)
+    if unknown:
+        raise TypeError(f"unknown setting {sorted(unknown)[0]}")
+    return kind(**{name: _of_json(fields[name].type, value) for name, value in values.items()})
+
+
+def _of_json(wanted: Any, value: Any) -> Any:
+    if dataclasses.is_dataclass(wanted) and isinstance(wanted, type) and isinstance(value, dict):
+        return settings_from_json(wanted, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings, a dataclass or a dictionary, by dotted names."""
+    values = settings if isinstance(settings, dict) else dataclasses.asdict(settings)
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= (
+            flat_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        )
+    return flat
+
+
+def _provenance() -> dict[str, Any]:
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for package in ("goalcut", "torch", "numpy", "scipy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        commit = answer.stdout.strip() or None
+    except (OSError, subprocess.TimeoutExpired):
+        commit = None
+    return {"versions": versions, "commit": commit}
