@@ -4,11 +4,11 @@ from .along_profiles import directions_along
 from .cross_half import CrossHalfSpectrum, cross_half_spectrum
 from .directions import Directions, Layout, module_shares
 from .gram import gram
+from .maze_analysis import AnalyzeSettings, analyze_run
 from .null_spectra import count_above, matched_noise_spectrum, random_walk_shares
 from .profiles import centre_of_mass, change_points, crossing_time, energy_before, energy_between
 from .rotations import Varimax, principal_angles, rotated, varimax
 from .rows import PANEL_BYTES, Rows, UnitRows, as_rows, panels, row_norms
-from .run_analysis import AnalyzeSettings, analyze_run
 from .temporal_svd import TemporalSVD, directions, temporal_svd
 
 __all__ = [

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.files import RunFileError
 from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog
-from ..agents.run import Run, check_device
+from ..agents.run import Run
+from ..agents.run_directory import check_device
 from .cross_half import cross_half_spectrum
 from .directions import Directions, module_shares
-from .null_spectra import count_above, matched_noise_spectrum
+from .log_spectra import cross_half_figures, spectrum_figures, whole_log
 from .profiles import centre_of_mass, change_points, crossing_time
 from .rows import Rows, UnitRows
-from .temporal_svd import TemporalSVD, directions, temporal_svd
+from .temporal_svd import directions, temporal_svd
 
 OnStep = Callable[[str], None]
 
@@ -54,7 +54,7 @@ def analyze_run(
 ) -> tuple[dict[str, Any], Directions]:
     """Decompose a run's gradients; returns what analysis.json holds, and the strongest directions."""
     check_device(settings.device)
-    log = _whole_log(run)
+    log = whole_log(run)
     rng = np.random.default_rng(settings.seed)
     rows: Rows = log.rows(settings.rows)
     env_steps = rows.records["env_steps"].astype(float)  # pyright: ignore[reportAttributeAccessIssue]
@@ -84,7 +84,7 @@ def analyze_run(
         "row": log.about["row"],
         "env_steps": env_steps.tolist(),
         "behaviour": behaviour,
-        **_spectrum(svd, chosen, rng),
+        **spectrum_figures(svd, rng),
         "floor": svd.floor,
         "below_floor": svd.below_floor,
         "directions": {
@@ -101,7 +101,7 @@ def analyze_run(
         },
     }
     unit = UnitRows(rows)
-    result["unit"] = _spectrum(temporal_svd(unit, device=settings.device), unit, rng)
+    result["unit"] = _whole_spectrum(unit, settings, rng)
     on_step("unit rows")
     # Of first-epoch halves where the log has them: those of later epochs have met each other's samples.
     term = FIRST_EPOCH if FIRST_EPOCH in log.terms else settings.rows
@@ -124,56 +124,21 @@ def analyze_run(
 
 
 def _whole_spectrum(rows: Rows, settings: AnalyzeSettings, rng: np.random.Generator) -> dict[str, Any]:
-    return _spectrum(temporal_svd(rows, device=settings.device), rows, rng)
-
-
-def _spectrum(svd: TemporalSVD, rows: Rows, rng: np.random.Generator) -> dict[str, Any]:
-    """Singular values beside those of white noise of the same row norms."""
-    times, parameters = rows.shape
-    null = matched_noise_spectrum(np.sqrt(svd.row_energies), parameters, rng)
-    return {
-        "rows": times,
-        "parameters": parameters,
-        "singular_values": svd.singular_values.tolist(),
-        "null_singular_values": null.tolist(),
-        "above_tenth": count_above(svd.singular_values),
-        "null_above_tenth": count_above(null),
-    }
-
-
-def _whole_log(run: Run) -> GradientLog:
-    """The run's log, refused where a finished training left fewer rows than it must have."""
-    log, settings = run.gradient_log(), run.settings
-    per_rollout = settings.ppo.epochs * settings.ppo.minibatches if settings.record == "update" else 1
-    wanted, there = settings.ppo.rollouts * per_rollout, log.rows().shape[0]
-    if run.trained and there != wanted:
-        raise RunFileError(f"{run.gradients} is cut off: {there} whole rows of {wanted} are left; restore it")
-    if there < 2:
-        raise ValueError(f"the log has {there} rows: a temporal SVD wants at least 2 rollouts")
-    return log
+    return spectrum_figures(temporal_svd(rows, device=settings.device), rng)
 
 
 def _cross_half(
     log: GradientLog, term: str, settings: AnalyzeSettings, rng: np.random.Generator, block: int = 1
 ) -> dict[str, Any] | None:
-    """The cross-half spectrum of one term's rows, in units of the whole gradient's squared singular values."""
+    """The cross-half spectrum of one term's rows; None where they were recorded without halves."""
     try:
         half_a, half_b = log.rows(term, "A"), log.rows(term, "B")
-    except ValueError:  # recorded without halves
+    except ValueError:
         return None
     spectrum = cross_half_spectrum(
         half_a, half_b, nulls=settings.nulls, rng=rng, block=block, device=settings.device
     )
-    whole = 4.0  # A and B are contributions: the whole is their sum, twice the size of either
-    return {
-        "term": term,
-        "eigenvalues": (whole * spectrum.eigenvalues).tolist(),
-        "null_top": (whole * spectrum.null_top).tolist(),
-        "threshold": whole * spectrum.threshold,
-        "signal_directions": spectrum.signal_directions,
-        "negative_directions": spectrum.negative_directions,
-        "noise_floor": whole * spectrum.noise_floor,
-    }
+    return cross_half_figures(spectrum, term)
 
 
 def _behaviour(run: Run, passes: float) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+"""Does a direction turn when a capability turns? Profiles beside behavioural curves, with a permutation null.
+
+Both kinds of curve change fast early in training and slowly later, so that anything looks dependent on anything. Hence
+the slow course of each is taken out first, and what is left is compared with itself in shuffled order: blocks of times
+are permuted, which keeps the curve's short memory and breaks its place in time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage
+
+
+@dataclass(frozen=True, eq=False)
+class LaggedDependence:
+    """Strongest lagged correlation of each profile with any behavioural curve.
+
+    Attributes:
+        correlation: largest in size over curves and lags, with its sign (k,).
+        curve: index of the curve that has it (k,).
+        lag: times by which the curve follows the profile there (k,); negative where it leads.
+        p_value: share of block permutations of the profile whose largest is at least as large (k,); never zero.
+    """
+
+    correlation: np.ndarray
+    curve: np.ndarray
+    lag: np.ndarray
+    p_value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Coincidence:
+    """How many turns of the profiles fall on turns of the curves.
+
+    Attributes:
+        turns: turns of all profiles.
+        coinciding: of them, those within the tolerance of a turn of some curve.
+        null_mean: mean number in the permutations.
+        p_value: share of permutations with at least as many; never zero.
+    """
+
+    turns: int
+    coinciding: int
+    null_mean: float
+    p_value: float
+
+
+def detrended(curves: np.ndarray, window: int) -> np.ndarray:
+    """Curves (n, m) less their running mean over `window` times, mirrored at the ends.
+
+    Raises:
+        ValueError: the window is not odd, or longer than the curves.
+    """
+    if window < 3 or window % 2 == 0 or window > len(curves):
+        raise ValueError(f"window is {window}: give an odd number from 3 to {len(curves)}")
+    return curves - scipy.ndimage.uniform_filter1d(curves, window, axis=0, mode="mirror")
+
+
+def lagged_dependence(
+    profiles: np.ndarray,
+    curves: np.ndarray,
+    *,
+    max_lag: int,
+    block: int,
+    permutations: int,
+    rng: np.random.Generator,
+) -> LaggedDependence:
+    """Correlate each profile with each curve at every lag, beside block permutations of the profile.
+
+    The largest of all curves and lags is compared with the largest of all curves and lags of each permutation, so that
+    having looked at many costs nothing in honesty.
+
+    Args:
+        profiles: (n, k), already detrended.
+        curves: (n, m), at the same times.
+        max_lag: lags from −max_lag to max_lag.
+        block: times that stay together when permuted.
+        permutations: how many.
+        rng: the generator to draw from.
+
+    Raises:
+        ValueError: the shapes differ or a setting is out of range.
+    """
+    if profiles.ndim != 2 or curves.ndim != 2 or len(profiles) != len(curves):
+        raise ValueError(
+            f"profiles (n, k) and curves (n, m) share their times; got {profiles.shape}, {curves.shape}"
+        )
+    n, k = profiles.shape
+    if not 0 <= max_lag < n // 2:
+        raise ValueError(f"max_lag is {max_lag}: give 0 to {n // 2 - 1}")
+    if not 1 <= block <= n // 2:
+        raise ValueError(f"block is {block}: give 1 to {n // 2} times")
+    lags = np.arange(-max_lag, max_lag + 1)
+    shifted = np.stack([_shifted(curves, int(lag)) for lag in lags])  # (lags, n, m)
+    found = np.einsum("nk,lnm->klm", _standard(profiles), shifted)
+    flat = np.abs(found).reshape(k, -1)
+    at = flat.argmax(axis=1)
+    which_lag, which_curve = np.unravel_index(at, found.shape[1:])
+    strongest = flat.max(axis=1)
+    exceeding = np.ones(k)  # the order that was found counts as one permutation
+    for _ in range(permutations):
+        order = _permuted_blocks(n, block, rng)
+        null = np.abs(np.einsum("nk,lnm->klm", _standard(profiles[order]), shifted))
+        exceeding += null.reshape(k, -1).max(axis=1) >= strongest - 1e-12
+    return LaggedDependence(
+        correlation=found.reshape(k, -1)[np.arange(k), at],
+        curve=which_curve,
+        lag=lags[which_lag],
+        p_value=exceeding / (permutations + 1),
+    )
+
+
+def coincidence(
+    profile_turns: Sequence[np.ndarray],
+    curve_turns: Sequence[np.ndarray],
+    times: int,
+    *,
+    tolerance: int,
+    permutations: int,
+    rng: np.random.Generator,
+) -> Coincidence:
+    """Count turns of profiles near turns of curves, beside profiles whose phases come in shuffled order.
+
+    Args:
+        profile_turns: per profile, the first times of its new phases, increasing (as `change_points` gives them).
+        curve_turns: the same per curve.
+        times: n, in which all of them lie.
+        tolerance: times apart that still coincide.
+        permutations: how many.
+        rng: the generator to draw from.
+    """
+    near = np.zeros(times + 1, dtype=bool)
+    for turns in curve_turns:
+        for turn in turns:
+            near[max(0, turn - tolerance) : turn + tolerance + 1] = True
+    phases = [np.diff([0, *turns, times]) for turns in profile_turns if len(turns)]
+    count = sum(int(near[np.cumsum(phase)[:-1]].sum()) for phase in phases)
+    nulls = np.array(
+        [
+            sum(int(near[np.cumsum(rng.permutation(phase))[:-1]].sum()) for phase in phases)
+            for _ in range(permutations)
+        ]
+    )
+    return Coincidence(
+        turns=sum(len(phase) - 1 for phase in phases),
+        coinciding=count,
+        null_mean=float(nulls.mean()) if permutations else float("nan"),
+        p_value=float((1 + np.count_nonzero(nulls >= count)) / (permutations + 1)),
+    )
+
+
+def _standard(series: np.ndarray) -> np.ndarray:
+    """Each column less its mean, of norm 1; a constant one is zero."""
+    centred = series - series.mean(axis=0)
+    norms = np.linalg.norm(centred, axis=0)
+    return np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 1e-12)
+
+
+def _shifted(curves: np.ndarray, lag: int) -> np.ndarray:
+    """Row t holds the standardised curves of time t + lag; zero where there is none."""
+    shifted, standard = np.zeros_like(curves), _standard(curves)
+    if lag >= 0:
+        shifted[: len(curves) - lag] = standard[lag:]
+    else:
+        shifted[-lag:] = standard[:lag]
+    return shifted
+
+
+def _permuted_blocks(n: int, block: int, rng: np.random.Generator) -> np.ndarray:
+    """0…n−1 in blocks of neighbours, the blocks in random order and beginning at a random place of the circle."""
+    circle = np.roll(np.arange(n), -int(rng.integers(n)))
+    blocks = [circle[start : start + block] for start in range(0, n, block)]
+    return np.concatenate([blocks[number] for number in rng.permutation(len(blocks))])
