@@ -14,6 +14,7 @@ analysis (Dobriban & Owen 2019): whatever exceeds its nulls is projected out, an
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg
@@ -21,6 +22,9 @@ import torch
 
 from .gram import Progress, gram
 from .rows import PANEL_BYTES, Rows, as_rows
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 _LANCZOS_STEPS = 100
 
@@ -62,6 +66,7 @@ def cross_half_spectrum(
     block: int = 1,
     panel_bytes: int = PANEL_BYTES,
     device: str | torch.device = "cpu",
+    cluster: "Cluster | None" = None,
     progress: Progress | None = None,
 ) -> CrossHalfSpectrum:
     """Cross-half spectrum and how much of it is signal.
@@ -75,6 +80,7 @@ def cross_half_spectrum(
         block: rows that share a sign, for rows whose noise is not independent.
         panel_bytes: memory for panels.
         device: where the panel products run.
+        cluster: from `open_cluster`, multiplies the panels; None is this process.
         progress: called with (parameters done, in all) after each panel.
 
     Raises:
@@ -83,11 +89,29 @@ def cross_half_spectrum(
     A, B = as_rows(A), as_rows(B)
     if A.shape != B.shape:
         raise ValueError(f"the halves need the same times and parameters, got {A.shape} and {B.shape}")
-    if nulls < 1 or not 0 < quantile <= 1 or block < 1:
-        raise ValueError(
-            f"nulls and block are at least 1 and quantile in (0, 1]; got {nulls}, {block}, {quantile}"
-        )
-    M = gram(A, B, panel_bytes=panel_bytes, device=device, progress=progress)
+    _check(nulls, quantile, block)
+    M = gram(A, B, panel_bytes=panel_bytes, device=device, cluster=cluster, progress=progress)
+    return cross_half_of_product(M, rng=rng, nulls=nulls, quantile=quantile, block=block)
+
+
+def cross_half_of_product(
+    M: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    nulls: int = 20,
+    quantile: float = 1.0,
+    block: int = 1,
+) -> CrossHalfSpectrum:
+    """The same from M = A^T B alone, (T, T) float64, where the rows themselves are gone.
+
+    The other arguments are those of `cross_half_spectrum`.
+
+    Raises:
+        ValueError: M is not square or not finite, or a setting is out of range.
+    """
+    _check(nulls, quantile, block)
+    if M.ndim != 2 or M.shape[0] != M.shape[1] or not np.isfinite(M).all():
+        raise ValueError(f"the product of the halves is a finite matrix (T, T), got shape {M.shape}")
     eigenvalues, V = scipy.linalg.eigh((M + M.T) / 2, driver="evd", overwrite_a=True, check_finite=False)
     eigenvalues, V = eigenvalues[::-1].copy(), V[:, ::-1]
 
@@ -111,6 +135,13 @@ def cross_half_spectrum(
         negative_directions=bottom,
         noise_floor=float(eigenvalues[-1]),
     )
+
+
+def _check(nulls: int, quantile: float, block: int) -> None:
+    if nulls < 1 or not 0 < quantile <= 1 or block < 1:
+        raise ValueError(
+            f"nulls and block are at least 1 and quantile in (0, 1]; got {nulls}, {block}, {quantile}"
+        )
 
 
 def _without(M: np.ndarray, V: np.ndarray) -> np.ndarray:

@@ -5,14 +5,22 @@ rows, G^T (T, P), so that a run appends to it; a panel is all times for a slice 
 """
 
 import mmap
-from collections.abc import Iterator
-from typing import Protocol
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 PANEL_BYTES = 288 * 2**20
-"""Default memory of one panel in working precision. Narrower panels slow the matrix products down."""
+"""Default memory for panels in working precision: the one at work and the one being read. Narrower panels slow the
+matrix products down."""
+
+PANELS_HELD = 2
+"""Panels that `read_ahead` holds at once."""
 
 _ROWS_MAPPED = 256
 """Rows of a memory-mapped file that are read before its pages are handed back."""
@@ -60,6 +68,14 @@ class ArrayRows:
             return self._mapped_panel(self._array, start, stop)
         return np.ascontiguousarray(self._array[:, start:stop], dtype=panel_dtype(self))
 
+    def __getstate__(self) -> dict[str, Any]:
+        if isinstance(self._array, np.memmap):
+            raise ValueError(
+                f"memory-mapped rows {self.shape} would be sent whole; give FileRows(path, shape, dtype), "
+                "which each worker opens itself"
+            )
+        return self.__dict__
+
     def _mapped_panel(self, array: np.memmap, start: int, stop: int) -> np.ndarray:
         # A page once touched stays resident, with its neighbours: a single panel would map most of the file.
         panel = np.empty((len(array), stop - start), dtype=panel_dtype(self))
@@ -68,6 +84,60 @@ class ArrayRows:
             if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
                 array.base.madvise(mmap.MADV_DONTNEED)
         return panel
+
+
+class FileRows:
+    """Rows of a raw file in C order, native bytes. It pickles as its path, so that workers open the file themselves.
+
+    Args:
+        path: the file; made absolute.
+        shape: (T, P).
+        dtype: float16, float32 or float64.
+        offset: bytes before the first row.
+
+    Raises:
+        ValueError: the precision is another, or the file is shorter than the shape needs.
+        FileNotFoundError: there is no such file.
+    """
+
+    def __init__(
+        self, path: str | Path, shape: tuple[int, int], dtype: str | type | np.dtype, *, offset: int = 0
+    ):
+        self.path = Path(path).absolute()
+        self.shape, self.dtype, self.offset = shape, np.dtype(dtype), offset
+        if self.dtype not in _STORED:
+            raise ValueError(f"rows are float16, float32 or float64, got {self.dtype}; convert them first")
+        needed, size = offset + shape[0] * shape[1] * self.dtype.itemsize, self.path.stat().st_size
+        if size < needed:
+            raise ValueError(
+                f"{self.path} holds {size:,} bytes, but {self.dtype} rows {shape} need {needed:,}; "
+                "give the shape and dtype that it was written with"
+            )
+
+    def panel(self, start: int, stop: int) -> np.ndarray:
+        """Parameters start…stop of every row."""
+        panel = np.empty((self.shape[0], stop - start), dtype=panel_dtype(self))
+        stored = np.empty(0 if panel.dtype == self.dtype else stop - start, dtype=self.dtype)
+        # Row by row through read calls: a memory map would make nearly the whole file resident.
+        file = os.open(self.path, os.O_RDONLY)
+        try:
+            for row in range(len(panel)):
+                entry = row * self.shape[1] + start
+                _read_whole(file, stored if len(stored) else panel[row], self.offset, entry, self.path)
+                if len(stored):
+                    panel[row] = stored
+        finally:
+            os.close(file)
+        return panel
+
+
+def _read_whole(file: int, into: np.ndarray, offset: int, entry: int, path: Path) -> None:
+    view, place = into.data.cast("B"), offset + entry * into.itemsize
+    while view:
+        count = os.preadv(file, [view], place)
+        if not count:
+            raise OSError(f"{path} ends at byte {place}: it was cut off while in use; restore it")
+        view, place = view[count:], place + count  # a network file system may give less than was asked for
 
 
 class UnitRows:
@@ -108,14 +178,14 @@ def panel_dtype(rows: Rows) -> np.dtype:
     return np.dtype(np.float64 if rows.dtype == np.float64 else np.float32)
 
 
-def panels(rows: Rows, panel_bytes: int = PANEL_BYTES) -> Iterator[tuple[int, int]]:
-    """(start, stop) of panels that tile the parameters, each of at most `panel_bytes` and one column at least."""
+def panels(rows: Rows, panel_bytes: int = PANEL_BYTES, *, held: int = 1) -> Iterator[tuple[int, int]]:
+    """(start, stop) of panels that tile the parameters, `held` of them within `panel_bytes`, a column at least."""
     if panel_bytes < 1:
         raise ValueError(
             f"panel_bytes is {panel_bytes}; give the memory of a panel in bytes, for instance 2**26"
         )
     times, parameters = rows.shape
-    width = max(1, panel_bytes // (times * panel_dtype(rows).itemsize))
+    width = max(1, panel_bytes // (held * times * panel_dtype(rows).itemsize))
     for start in range(0, parameters, width):
         yield start, min(start + width, parameters)
 
@@ -143,6 +213,30 @@ def read_panel(rows: Rows, start: int, stop: int) -> np.ndarray:
     return panel
 
 
+def read_ahead(
+    rows: Sequence[Rows], borders: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int, list[np.ndarray]]]:
+    """(start, stop, one panel of each of `rows`); a thread reads the next ones while the caller works on these.
+
+    Drop the panels before asking for the next ones, or three are held instead of `PANELS_HELD`.
+    """
+
+    def read(start: int, stop: int) -> tuple[int, int, list[np.ndarray]]:
+        return start, stop, [read_panel(part, start, stop) for part in rows]
+
+    reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="panels")
+    try:
+        coming = deque()
+        for border in borders:
+            coming.append(reader.submit(read, *border))
+            if len(coming) == PANELS_HELD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        reader.shutdown(cancel_futures=True)
+
+
 def row_norms(rows: "Rows | np.ndarray | torch.Tensor", *, panel_bytes: int = PANEL_BYTES) -> np.ndarray:
     """Euclidean norm of every row, (T,) float64.
 
@@ -151,7 +245,7 @@ def row_norms(rows: "Rows | np.ndarray | torch.Tensor", *, panel_bytes: int = PA
     """
     found = as_rows(rows)
     squares = np.zeros(found.shape[0])
-    for start, stop in panels(found, panel_bytes):
-        panel = read_panel(found, start, stop)
+    for _, _, [panel] in read_ahead([found], panels(found, panel_bytes, held=PANELS_HELD)):
         squares += np.einsum("tp,tp->t", panel, panel, dtype=np.float64)
+        del panel  # before the next one is asked for
     return np.sqrt(squares)

@@ -12,7 +12,7 @@ columns; N = Y^T Y = D H D, H of unit diagonal, has small *relative* errors and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.linalg
@@ -20,8 +20,11 @@ import torch
 
 from .along_profiles import directions_along
 from .directions import Directions, Layout
-from .gram import Progress, gram, true_float32
-from .rows import PANEL_BYTES, Rows, as_rows, panels, read_panel
+from .gram import Progress, gram, gram_along
+from .rows import PANEL_BYTES, Rows, as_rows
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
 
 FLOOR_SINGLE = 3e-4
 FLOOR_DOUBLE = 2e-8
@@ -70,6 +73,7 @@ def temporal_svd(
     floor: float | None = None,
     panel_bytes: int = PANEL_BYTES,
     device: str | torch.device = "cpu",
+    cluster: "Cluster | None" = None,
     progress: Progress | None = None,
 ) -> TemporalSVD:
     """Temporal SVD by a streamed Gram matrix.
@@ -79,50 +83,57 @@ def temporal_svd(
         rank: how many of the strongest to return; None is all above the floor.
         floor: share of σ_1; None is 3e-4 for float16 and float32 rows, 2e-8 for float64 rows (where the second pass
             allows any down to about 1e-13).
-        panel_bytes: memory for panels; changes nothing beyond rounding.
+        panel_bytes: memory for panels; changes nothing beyond rounding. On a cluster, that of each worker.
         device: where the panel products run.
+        cluster: from `open_cluster`, multiplies the panels; None is this process.
         progress: called with (parameters done, in all) after each panel of the first pass.
 
     Raises:
         ValueError: a value is not finite, or `rank` or `floor` is out of range.
+        OSError: the cluster lost its workers, or they cannot read the rows.
     """
     G = as_rows(rows)
     double = G.dtype == np.float64
     if floor is None:
         floor = FLOOR_DOUBLE if double else FLOOR_SINGLE
-    if not 0 < floor < 1:
-        raise ValueError(f"floor is a share of the largest singular value in (0, 1), got {floor}")
-    asked = min(G.shape)
-    if rank is not None:
-        if rank < 1:
-            raise ValueError(f"rank is {rank}; ask for at least 1, or None for all above the floor")
-        asked = min(rank, asked)
-
-    K = gram(G, panel_bytes=panel_bytes, device=device, progress=progress)
+    asked = _asked(G.shape, rank, floor)
+    K = gram(G, panel_bytes=panel_bytes, device=device, cluster=cluster, progress=progress)
     row_energies = np.diag(K).copy()
-    if not double and len(K) > _SINGLE_ABOVE:
-        K = K.astype(np.float32)
-    # K.T, as LAPACK would copy a matrix in C order.
-    eigenvalues, V = scipy.linalg.eigh(K.T, driver="evd", overwrite_a=True, check_finite=False)
+    singular_values, V = _of_gram(K, double=double, overwrite=True)
     del K
-    eigenvalues, V = eigenvalues[::-1], V[:, ::-1]
     if double and row_energies.any():
-        singular_values, V = _refined(G, V, panel_bytes, device)
-    else:
-        singular_values = np.sqrt(np.maximum(eigenvalues, 0.0, dtype=np.float64))
+        products = gram_along(G, V, panel_bytes=panel_bytes, device=device, cluster=cluster)
+        singular_values, V = _refined(products, V)
+    return _kept(singular_values, V, row_energies, floor, asked, G.shape)
 
-    above = int(np.count_nonzero(singular_values[:asked] > floor * singular_values[0]))
-    profiles = V[:, :above].astype(np.float64)
-    del V
-    profiles *= _signs(profiles)
-    return TemporalSVD(
-        singular_values=singular_values[:above].copy(),
-        profiles=profiles,
-        row_energies=row_energies,
-        floor=floor,
-        below_floor=asked - above,
-        shape=G.shape,
-    )
+
+def svd_of_gram(
+    K: np.ndarray,
+    *,
+    parameters: int,
+    rank: int | None = None,
+    floor: float = FLOOR_SINGLE,
+    row_energies: np.ndarray | None = None,
+) -> TemporalSVD:
+    """Temporal SVD of rows whose Gram matrix is known, for instance from pieces, a sketch or a replay.
+
+    Args:
+        K: symmetric (T, T) float64; left as it is.
+        parameters: P of the rows.
+        rank: how many of the strongest to return; None is all above the floor.
+        floor: share of σ_1 that products in float32 can tell from zero.
+        row_energies: squared norms of the rows (T,), where the diagonal of K is not exact.
+
+    Raises:
+        ValueError: K is not square, or `rank` or `floor` is out of range.
+    """
+    if K.ndim != 2 or K.shape[0] != K.shape[1] or not len(K):
+        raise ValueError(f"K is a Gram matrix (T, T), got {K.shape}")
+    shape = (len(K), parameters)
+    asked = _asked(shape, rank, floor)
+    singular_values, V = _of_gram(K, double=False, overwrite=False)
+    energies = np.diag(K).copy() if row_energies is None else row_energies
+    return _kept(singular_values, V, energies, floor, asked, shape)
 
 
 def directions(
@@ -135,6 +146,7 @@ def directions(
     source: Mapping[str, Any] | None = None,
     panel_bytes: int = PANEL_BYTES,
     device: str | torch.device = "cpu",
+    cluster: "Cluster | None" = None,
 ) -> Directions:
     """u_k = G v_k / σ_k for the k asked for, unit rows (k, P), by panels.
 
@@ -149,6 +161,7 @@ def directions(
         source: where the rows came from, JSON-able.
         panel_bytes: memory for panels.
         device: where products run.
+        cluster: from `open_cluster`, multiplies the panels; None is this process.
 
     Raises:
         ValueError: an index outside 0…r−1, or rows that do not fit this SVD.
@@ -167,6 +180,7 @@ def directions(
         source=source,
         panel_bytes=panel_bytes,
         device=device,
+        cluster=cluster,
     )
     singular_values = svd.singular_values[indices]
     if not np.allclose(found.singular_values, singular_values, rtol=0.5):
@@ -174,21 +188,52 @@ def directions(
     return found.replaced(singular_values=singular_values)
 
 
-def _refined(
-    G: Rows, V: np.ndarray, panel_bytes: int, device: str | torch.device
-) -> tuple[np.ndarray, np.ndarray]:
-    """Singular values and profiles to an error of about 1e-15 σ_1, from nearly right profiles V (T, T)."""
-    basis = torch.from_numpy(V.copy()).to(device)
-    N = torch.zeros_like(basis)
-    with true_float32():
-        for start, stop in panels(G, max(1, panel_bytes // 2)):
-            Y = torch.from_numpy(read_panel(G, start, stop)).to(device).T @ basis
-            N += Y.T @ Y
-    products = N.cpu().numpy()
+def _asked(shape: tuple[int, int], rank: int | None, floor: float) -> int:
+    """How many singular values are asked for, at most as many as there can be."""
+    if not 0 < floor < 1:
+        raise ValueError(f"floor is a share of the largest singular value in (0, 1), got {floor}")
+    if rank is None:
+        return min(shape)
+    if rank < 1:
+        raise ValueError(f"rank is {rank}; ask for at least 1, or None for all above the floor")
+    return min(rank, *shape)
+
+
+def _of_gram(K: np.ndarray, *, double: bool, overwrite: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values (T,) and profiles (T, T), descending; small values are zero or noise."""
+    if not double and len(K) > _SINGLE_ABOVE:
+        K, overwrite = K.astype(np.float32), True
+    # K.T, as LAPACK would copy a matrix in C order.
+    eigenvalues, V = scipy.linalg.eigh(K.T, driver="evd", overwrite_a=overwrite, check_finite=False)
+    return np.sqrt(np.maximum(eigenvalues[::-1], 0.0, dtype=np.float64)), V[:, ::-1]
+
+
+def _kept(
+    singular_values: np.ndarray,
+    V: np.ndarray,
+    row_energies: np.ndarray,
+    floor: float,
+    asked: int,
+    shape: tuple[int, int],
+) -> TemporalSVD:
+    above = int(np.count_nonzero(singular_values[:asked] > floor * singular_values[0]))
+    profiles = V[:, :above].astype(np.float64)
+    profiles *= _signs(profiles)
+    return TemporalSVD(
+        singular_values=singular_values[:above].copy(),
+        profiles=profiles,
+        row_energies=row_energies,
+        floor=floor,
+        below_floor=asked - above,
+        shape=shape,
+    )
+
+
+def _refined(products: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values and profiles to an error of about 1e-15 σ_1, from nearly right profiles V and N (T, T)."""
     D = np.sqrt(np.diag(products))
     scale = np.where(D > 0, D, 1.0)
-    H = products / scale / scale[:, None]
-    shares, W = np.linalg.eigh((H + H.T) / 2)
+    shares, W = np.linalg.eigh(products / scale / scale[:, None])
     R = np.sqrt(np.maximum(shares, 0.0))[:, None] * W.T * D
     _, singular_values, rotation = np.linalg.svd(R)
     return singular_values, V @ rotation.T

@@ -3,10 +3,16 @@ import pytest
 import torch
 
 from goalcut.analysis import gram
-from goalcut.analysis.gram import _BLOCK
+from goalcut.analysis.gram import _SMALLEST_BLOCK, gram_along
+from goalcut.analysis.rows import PANELS_HELD
 
 rng = np.random.default_rng(0)
-SHAPES = {"wide": (30, 700), "tall": (90, 20), "single row": (1, 50), "several blocks": (_BLOCK * 2 + 37, 64)}
+SHAPES = {
+    "wide": (30, 700),
+    "tall": (90, 20),
+    "single row": (1, 50),
+    "several blocks": (_SMALLEST_BLOCK * 2 + 37, 64),
+}
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -28,7 +34,7 @@ def test_panels_change_nothing_beyond_rounding(panel_bytes):
     np.testing.assert_allclose(gram(rows, panel_bytes=panel_bytes), rows @ rows.T, atol=1e-12)
 
 
-@pytest.mark.parametrize("times", [(20, 20), (20, 31), (31, 20), (_BLOCK + 5, 3)])
+@pytest.mark.parametrize("times", [(20, 20), (20, 31), (31, 20), (_SMALLEST_BLOCK + 5, 3)])
 def test_the_cross_product_equals_the_dense_product(times):
     A, B = (rng.standard_normal((count, 150)) for count in times)
     np.testing.assert_allclose(gram(A, B, panel_bytes=3_000), A @ B.T, atol=1e-12)
@@ -59,7 +65,11 @@ def test_each_entry_is_read_once():
 
 def test_progress_counts_up_to_all_parameters():
     seen = []
-    gram(np.ones((2, 10)), panel_bytes=2 * 8 * 4, progress=lambda done, total: seen.append((done, total)))
+    gram(
+        np.ones((2, 10)),
+        panel_bytes=PANELS_HELD * 2 * 8 * 4,
+        progress=lambda done, total: seen.append((done, total)),
+    )
     assert seen == [(4, 10), (8, 10), (10, 10)]
 
 
@@ -99,3 +109,13 @@ def test_rows_too_large_for_float32_are_named():
     rows[1] = 1e30
     with pytest.raises(ValueError, match="row 1 is too large"):
         gram(rows)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+def test_the_gram_matrix_along_profiles_equals_the_dense_product(dtype, tolerance):
+    rows = rng.standard_normal((40, 300)).astype(dtype)
+    V = rng.standard_normal((40, 7))
+    dense = V.T @ rows.astype(np.float64) @ rows.T.astype(np.float64) @ V
+    K = gram_along(rows, V, panel_bytes=20_000)
+    np.testing.assert_array_equal(K, K.T)
+    np.testing.assert_allclose(K, dense, atol=tolerance * dense.max())

@@ -1,3 +1,7 @@
+import pickle
+import threading
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goalcut.analysis import UnitRows, as_rows, panels, row_norms
-from goalcut.analysis.rows import read_panel
+from goalcut.analysis.rows import PANELS_HELD, FileRows, read_ahead, read_panel
 
 
 @given(
@@ -129,3 +133,84 @@ def test_unit_rows_have_norm_one_and_zero_rows_stay_zero(dtype):
     np.testing.assert_allclose(np.linalg.norm(panel.astype(np.float64), axis=1), [1, 1, 0, 1], rtol=1e-6)
     np.testing.assert_allclose(unit.norms, np.linalg.norm(values.astype(np.float64), axis=1), rtol=1e-6)
     assert unit.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("offset", [0, 13])
+def test_rows_of_a_file_read_as_the_array_that_was_written(tmp_path, dtype, offset):
+    written = np.random.default_rng(0).standard_normal((9, 50)).astype(dtype)
+    (tmp_path / "rows.bin").write_bytes(bytes(offset) + written.tobytes() + b"more")
+    rows = FileRows(tmp_path / "rows.bin", written.shape, dtype, offset=offset)
+    for start, stop in [(0, 50), (7, 31), (49, 50)]:
+        panel = read_panel(rows, start, stop)
+        assert panel.dtype == (np.float64 if dtype == np.float64 else np.float32)
+        np.testing.assert_array_equal(panel, written[:, start:stop])
+
+
+def test_rows_of_a_file_pickle_as_its_path_and_are_found_from_any_folder(tmp_path, monkeypatch):
+    written = np.random.default_rng(0).standard_normal((100, 500))
+    written.tofile(tmp_path / "rows.bin")
+    monkeypatch.chdir(tmp_path)
+    sent = pickle.dumps(FileRows("rows.bin", written.shape, "float64"))
+    monkeypatch.chdir("/")
+    assert len(sent) < 1000
+    np.testing.assert_array_equal(pickle.loads(sent).panel(3, 9), written[:, 3:9])
+
+
+def test_a_file_shorter_than_its_rows_is_refused_with_both_sizes(tmp_path):
+    np.ones((4, 5), dtype=np.float32).tofile(tmp_path / "rows.bin")
+    FileRows(tmp_path / "rows.bin", (4, 5), "float32")
+    with pytest.raises(ValueError, match=r"holds 80 bytes, but float32 rows \(5, 5\) need 100"):
+        FileRows(tmp_path / "rows.bin", (5, 5), "float32")
+    with pytest.raises(ValueError, match="int32"):
+        FileRows(tmp_path / "rows.bin", (4, 5), "int32")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        FileRows(tmp_path / "nowhere.bin", (4, 5), "float32")
+
+
+def test_a_file_cut_off_while_in_use_is_named(tmp_path):
+    np.ones((4, 5), dtype=np.float32).tofile(tmp_path / "rows.bin")
+    rows = FileRows(tmp_path / "rows.bin", (4, 5), "float32")
+    (tmp_path / "rows.bin").write_bytes(bytes(70))
+    with pytest.raises(OSError, match=r"rows\.bin ends at byte 70"):
+        rows.panel(0, 5)
+
+
+def test_memory_mapped_rows_do_not_pickle_whole():
+    mapped = np.memmap("/dev/zero", dtype=np.float32, mode="c", shape=(2, 3))
+    with pytest.raises(ValueError, match="FileRows"):
+        pickle.dumps(as_rows(mapped))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(as_rows(np.eye(2)))).panel(0, 2), np.eye(2))
+
+
+def test_the_next_panel_is_read_while_the_caller_works_and_no_more_than_two_are_held():
+    alive, most, read = weakref.WeakSet(), 0, [threading.Event() for _ in range(6)]
+
+    class Watched:
+        shape, dtype = (2, 60), np.dtype(np.float32)
+
+        def panel(self, start, stop):
+            nonlocal most
+            panel = np.full((2, stop - start), start, dtype=np.float32)
+            alive.add(Held := panel.view(Tracked))
+            most = max(most, len(alive))
+            read[start // 10].set()
+            return Held
+
+    class Tracked(np.ndarray):
+        __hash__ = object.__hash__
+
+    borders = [(start, start + 10) for start in range(0, 60, 10)]
+    for start, stop, panels_read in read_ahead([Watched()], borders):
+        assert (stop, panels_read[0][0, 0]) == (start + 10, start)
+        assert start == 50 or read[start // 10 + 1].wait(10)
+        del panels_read
+    assert most == PANELS_HELD
+
+
+def test_what_goes_wrong_while_reading_ahead_reaches_the_caller():
+    values = np.ones((3, 40), dtype=np.float32)
+    values[1, 35] = np.nan
+    seen = []
+    with pytest.raises(ValueError, match="row 1 holds nan at parameter 35"):
+        seen += [start for start, _, _ in read_ahead([as_rows(values)], [(0, 20), (20, 40)])]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goalcut.analysis import UnitRows, directions, temporal_svd
+from goalcut.analysis.rows import FileRows
 
 RATIOS = {"flat": 0.0, "to 1e-2": -2.0, "to 1e-4": -4.0, "to 1e-7": -7.0}
 ROUTES = {np.float16: 3e-4, np.float32: 3e-4, np.float64: 2e-8}
@@ -204,3 +205,24 @@ def test_directions_carry_their_layout_and_source():
     )
     assert (found.layout, found.source, found.space) == ({"w": (0, 40, (8, 5))}, {"run": "a"}, "conv")
     assert found.singular_values == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize(("dtype", "passes"), [(np.float16, 1), (np.float32, 1), (np.float64, 2)])
+def test_rows_of_a_file_are_analysed_like_the_array_and_read_once_per_pass(tmp_path, dtype, passes):
+    class Counted(FileRows):
+        read = 0
+
+        def panel(self, start, stop):
+            self.read += stop - start
+            return super().panel(start, stop)
+
+    values = with_spectrum(np.logspace(0, -1, 12), 12, 900).astype(dtype)
+    values.tofile(tmp_path / "rows.bin")
+    rows = Counted(tmp_path / "rows.bin", values.shape, dtype)
+    svd, dense = temporal_svd(rows, panel_bytes=9_000), temporal_svd(values, panel_bytes=9_000)
+    np.testing.assert_array_equal(svd.singular_values, dense.singular_values)
+    np.testing.assert_array_equal(svd.profiles, dense.profiles)
+    assert rows.read == 900 * passes
+    found = directions(svd, rows, panel_bytes=9_000)
+    np.testing.assert_array_equal(found.vectors, directions(dense, values, panel_bytes=9_000).vectors)
+    assert rows.read == 900 * (passes + 1)
