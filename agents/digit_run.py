@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from ..envs.digits import load_digits
+from ..envs.digits import Digits, load_digits
 from .allocator import keep_freed_memory
 from .classification import Classification, DigitSettings
 from .digit_behaviour import DigitBehaviour
+from .gradient_log import GradientSink, Training
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
 from .run_directory import RunDirectory
@@ -62,6 +63,41 @@ def train_digits(run: DigitRun, *, on_record: OnMeasure | None = None) -> None:
         _train(run, on_record)
 
 
+def replay_digit_training(settings: DigitSettings) -> Training:
+    """The training that `train_digits` does of these settings, as often as wanted, its gradients going into a sink.
+
+    Nothing is written, measured or resumed. With one thread, on one machine, every row is bit for bit what
+    `train_digits` records.
+
+    Args:
+        settings: of a run that records.
+
+    Returns:
+        A function of a sink; it leaves the number of torch's threads as it was.
+
+    Raises:
+        ValueError: the settings record nothing.
+    """
+    if settings.record == "none":
+        raise ValueError("record is 'none': there is no gradient to replay; give 'update'")
+    digits = load_digits("train", settings.data_dir)
+
+    def training(sink: GradientSink) -> None:
+        threads = torch.get_num_threads()
+        try:
+            learner = _new_learner(settings, digits)
+            recorder = GradientRecorder(learner.network, learner.optimizer, sink, per_update=True)
+            try:
+                while learner.updates_done < learner.updates:
+                    learner.update(recorder)
+            finally:
+                recorder.close()
+        finally:
+            torch.set_num_threads(threads)
+
+    return training
+
+
 def held_out_behaviour(settings: DigitSettings, images: int | None = None) -> DigitBehaviour:
     """The classifier's behaviour on test images: all of them, or about so many, as many of each digit."""
     digits = load_digits("test", settings.data_dir)
@@ -74,10 +110,7 @@ def held_out_behaviour(settings: DigitSettings, images: int | None = None) -> Di
 
 def _train(run: DigitRun, on_record: OnMeasure | None) -> None:
     settings = run.settings
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    keep_freed_memory()
-    learner = Classification(settings, load_digits("train", settings.data_dir))
+    learner = _new_learner(settings, load_digits("train", settings.data_dir))
     behaviour = held_out_behaviour(settings, settings.measure_images) if settings.measure_every else None
     saved = resume(run, learner)
     recorder = None
@@ -123,6 +156,14 @@ def _train(run: DigitRun, on_record: OnMeasure | None) -> None:
         if recorder is not None:
             recorder.close()
     run.save_checkpoint(learner.updates_done, learner.network)  # its file tells that training ended
+
+
+def _new_learner(settings: DigitSettings, digits: Digits) -> Classification:
+    """The learner before its first update, and the process made ready for it."""
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    keep_freed_memory()
+    return Classification(settings, digits)
 
 
 def _record(

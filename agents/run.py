@@ -116,11 +116,16 @@ class Run(RunDirectory[TrainSettings]):
     @property
     def logged_rows(self) -> int:
         """One row per rollout, or one per update."""
-        ppo = self.settings.ppo
-        return ppo.rollouts * (ppo.epochs * ppo.minibatches if self.settings.record == "update" else 1)
+        return logged_rows(self.settings)
 
     def network(self, time: int | None = None) -> ActorCritic:
         """The network with θ after so many rollouts; None is the end of training."""
         network = super().network(time)
         assert isinstance(network, ActorCritic)
         return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def logged_rows(settings: TrainSettings) -> int:
+    """Rows of the whole gradient that a training of these settings gives: one per rollout, or one per update."""
+    ppo = settings.ppo
+    return ppo.rollouts * (ppo.epochs * ppo.minibatches if settings.record == "update" else 1)

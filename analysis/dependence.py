@@ -1,8 +1,9 @@
 """Does a direction turn when a capability turns? Profiles beside behavioural curves, with a permutation null.
 
-Both kinds of curve change fast early in training and slowly later, so that anything looks dependent on anything. Hence
-the slow course of each is taken out first, and what is left is compared with itself in shuffled order: blocks of times
-are permuted, which keeps the curve's short memory and breaks its place in time.
+Both kinds of curve change fast and much early in training, slowly and little later, so that anything looks dependent on
+anything. Hence the slow course of each is taken out first, of its mean and of its spread, and what is left is compared
+with itself in shuffled order: blocks of times are permuted, which keeps the curve's short memory and breaks its place
+in time. Turns are moved instead, together and only so far that turns remain as dense as they were.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage
+import scipy.signal
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +48,26 @@ class Coincidence:
     p_value: float
 
 
-def detrended(curves: np.ndarray, window: int) -> np.ndarray:
-    """Curves (n, m) less their running mean over `window` times, mirrored at the ends.
+def steadied(curves: np.ndarray, window: int) -> np.ndarray:
+    """Curves (n, m) less their slow course, over the running spread of what is left.
+
+    The slow course is a running line (Savitzky & Golay 1964), which leaves nothing of a steep fall at the ends.
+
+    Args:
+        curves: (n, m); a constant one becomes zero.
+        window: times that course and spread run over; odd.
 
     Raises:
         ValueError: the window is not odd, or longer than the curves.
     """
     if window < 3 or window % 2 == 0 or window > len(curves):
         raise ValueError(f"window is {window}: give an odd number from 3 to {len(curves)}")
-    return curves - scipy.ndimage.uniform_filter1d(curves, window, axis=0, mode="mirror")
+
+    left = curves - scipy.signal.savgol_filter(curves, window, 1, axis=0, mode="interp")
+    energy = scipy.ndimage.uniform_filter1d(left**2, window, axis=0, mode="mirror")
+    spread = np.sqrt(np.maximum(energy, 0.0))
+    rounding = 1e-9 * np.abs(curves).max(axis=0, initial=0.0)
+    return np.divide(left, spread, out=np.zeros_like(left), where=spread > rounding)
 
 
 def lagged_dependence(
@@ -72,10 +85,12 @@ def lagged_dependence(
     having looked at many costs nothing in honesty.
 
     Args:
-        profiles: (n, k), already detrended.
-        curves: (n, m), at the same times.
+        profiles: (n, k), already `steadied`.
+        curves: (n, m), at the same times, likewise.
         max_lag: lags from −max_lag to max_lag.
-        block: times that stay together when permuted.
+        block: times that stay together when permuted. Give twice the window of `steadied`: what that leaves swings
+            about once per window, and shorter blocks break the swing, so that chance passes for dependence (at a
+            quarter of the window, one independent curve in five at p ≤ 0.05).
         permutations: how many.
         rng: the generator to draw from.
 
@@ -117,33 +132,42 @@ def coincidence(
     times: int,
     *,
     tolerance: int,
+    reach: int,
     permutations: int,
     rng: np.random.Generator,
 ) -> Coincidence:
-    """Count turns of profiles near turns of curves, beside profiles whose phases come in shuffled order.
+    """Count turns of profiles near turns of curves, beside the same profiles a little earlier or later.
 
     Args:
         profile_turns: per profile, the first times of its new phases, increasing (as `change_points` gives them).
         curve_turns: the same per curve.
         times: n, in which all of them lie.
         tolerance: times apart that still coincide.
+        reach: in the null, all turns of a profile move together by more than twice the tolerance and at most this.
         permutations: how many.
         rng: the generator to draw from.
+
+    Raises:
+        ValueError: the reach leaves no room beyond the tolerance.
     """
-    near = np.zeros(times + 1, dtype=bool)
+    least = 2 * tolerance + 1
+    if not least <= reach < times:
+        raise ValueError(f"reach is {reach}: give {least} to {times - 1}, beyond twice the tolerance")
+    near = np.zeros(times, dtype=bool)
     for turns in curve_turns:
         for turn in turns:
             near[max(0, turn - tolerance) : turn + tolerance + 1] = True
-    phases = [np.diff([0, *turns, times]) for turns in profile_turns if len(turns)]
-    count = sum(int(near[np.cumsum(phase)[:-1]].sum()) for phase in phases)
-    nulls = np.array(
-        [
-            sum(int(near[np.cumsum(rng.permutation(phase))[:-1]].sum()) for phase in phases)
-            for _ in range(permutations)
-        ]
-    )
+    kept = [np.asarray(turns, dtype=np.int64) for turns in profile_turns if len(turns)]
+    count = sum(int(near[turns].sum()) for turns in kept)
+    nulls = np.zeros(permutations)
+    for draw in range(permutations):
+        for turns in kept:
+            moved = turns + int(rng.integers(least, reach + 1)) * (1 if rng.random() < 0.5 else -1)
+            # Mirrored at the ends, so that none is lost.
+            moved = np.where(moved < 0, -moved, moved)
+            nulls[draw] += near[np.where(moved >= times, 2 * (times - 1) - moved, moved)].sum()
     return Coincidence(
-        turns=sum(len(phase) - 1 for phase in phases),
+        turns=sum(len(turns) for turns in kept),
         coinciding=count,
         null_mean=float(nulls.mean()) if permutations else float("nan"),
         p_value=float((1 + np.count_nonzero(nulls >= count)) / (permutations + 1)),

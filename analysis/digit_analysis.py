@@ -3,21 +3,24 @@
 All of it but the directions follows from three T × T matrices, the inner products of the halves' rows.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..agents.digit_run import DigitRun
+from ..agents.digit_run import DigitRun, replay_digit_training
+from ..agents.parameters import parameter_layout
 from ..agents.run_directory import check_device
+from .cluster import optional_cluster
 from .cross_half import cross_half_of_product
-from .dependence import coincidence, detrended, lagged_dependence
+from .digit_turning import turning
 from .directions import Directions, module_shares
 from .gram import gram
-from .log_spectra import cross_half_figures, spectrum_figures, whole_log
+from .log_spectra import cross_half_figures, replay_figures, spectrum_figures, whole_log
 from .null_spectra import count_above
-from .profiles import centre_of_mass, change_points
+from .profiles import centre_of_mass
+from .replay import replay_directions
 from .sampling import (
     centred_gram,
     residual_of_directions,
@@ -26,7 +29,7 @@ from .sampling import (
     singular_values_of_gram,
     unit_gram,
 )
-from .temporal_svd import directions, svd_of_gram
+from .temporal_svd import TemporalSVD, directions, svd_of_gram
 
 OnStep = Callable[[str], None]
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
@@ -45,8 +48,13 @@ class DigitAnalyzeSettings:
         nulls: sign-flipped nulls of the cross-half spectrum.
         turning: how many of the strongest directions are tested for turning with a digit.
         permutations: of the tests whether a direction turns when a digit does.
-        window: measured times of the running mean that these tests take out; odd.
+        window: measured times of the running mean and spread that these tests take out; odd, 9 at least.
         device: where matrix products run.
+        dask: run them on a Dask cluster: `local`, or a scheduler's address, tcp://host:port.
+        replay: train twice more instead of reading a gradient log; wants the run's machine, versions and number of
+            threads, and no disk.
+        window_mb: memory for the rows of a replay; where they do not fit they are sketched.
+        sketch_width: of that sketch.
         seed: of samples and nulls.
     """
 
@@ -59,64 +67,130 @@ class DigitAnalyzeSettings:
     permutations: int = 999
     window: int = 31
     device: str = "cpu"
+    dask: str | None = None
+    replay: bool = False
+    window_mb: int = 1024
+    sketch_width: int = 8192
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("directions", "sampled", "draws", "nulls", "turning", "permutations"):
+        if self.replay and self.dask is not None:
+            raise ValueError(f"dask is {self.dask!r} beside replay, which has no log to share: leave one out")
+        for name in ("directions", "sampled", "draws", "nulls", "turning", "permutations", "sketch_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
         if any(size < 1 for size in self.residual_samples):
             raise ValueError(f"residual_samples is {self.residual_samples}: give numbers of at least 1")
-        if self.window < 3 or self.window % 2 == 0:
-            raise ValueError(f"window is {self.window}: give an odd number of at least 3")
+        if self.window < 9 or self.window % 2 == 0:
+            raise ValueError(f"window is {self.window}: give an odd number of at least 9")
         check_device(self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Products:
+    """Inner products of the rows, from a log or a replay, and the directions that go with them."""
+
+    K: np.ndarray
+    AB: np.ndarray
+    AA: np.ndarray | None  # a replay keeps no products within the halves
+    svd: TemporalSVD
+    found: Directions
+    updates: np.ndarray
+    row: str
+    replay: dict[str, Any] | None = None
 
 
 def analyze_digits(
     run: DigitRun, settings: DigitAnalyzeSettings, on_step: OnStep = lambda step: None
 ) -> tuple[dict[str, Any], Directions]:
     """Decompose a classifier's gradients; returns what analysis.json holds, and the strongest directions."""
-    log = whole_log(run)
+    products = (_of_replay if settings.replay else _of_log)(run, settings, on_step)
     rng = np.random.default_rng(settings.seed)
-    rows, half_a, half_b = log.rows(), log.rows(half="A"), log.rows(half="B")
-    AA = gram(half_a, device=settings.device)
-    on_step("inner products of half A")
-    BB = gram(half_b, device=settings.device)
-    on_step("inner products of half B")
-    AB = gram(half_a, half_b, device=settings.device)
-    on_step("inner products of A with B")
-    K = AA + AB + AB.T + BB
-    svd = svd_of_gram(K, parameters=log.parameters, dtype=rows.dtype)
-    found = directions(
-        svd, rows, range(min(settings.directions, len(svd))), layout=log.layout, device=settings.device
-    ).replaced(source={"lens": "temporal SVD", "rows": "total", "unit": False, "seed": run.settings.seed})
-    on_step("directions")
-    updates = rows.records["update"].astype(int)  # pyright: ignore[reportAttributeAccessIssue]
+    svd, found = products.svd, products.found
     result: dict[str, Any] = {
         "kind": run.kind,
-        "row": log.about["row"],
-        "updates": updates.tolist(),
+        "row": products.row,
+        "updates": products.updates.tolist(),
         "updates_per_epoch": run.last_time // run.settings.epochs,
         "row_norms": np.sqrt(svd.row_energies).tolist(),
         **spectrum_figures(svd, rng),
         "floor": svd.floor,
         "below_floor": svd.below_floor,
+        "replay": products.replay,
         "directions": {
-            "count": len(found.singular_values),
+            "count": len(found),
             "centre_of_mass": centre_of_mass(found.profiles).tolist(),
             "module_shares": {name: share.tolist() for name, share in module_shares(found).items()},
         },
     }
-    cross = cross_half_of_product(AB, nulls=settings.nulls, rng=rng)
+    cross = cross_half_of_product(products.AB, nulls=settings.nulls, rng=rng)
     result["cross_half"] = cross_half_figures(cross, "total")
     on_step("cross-half spectrum")
-    result["counts"] = _counts(K, log.parameters, settings, rng)
+    result["counts"] = _counts(products.K, svd.shape[1], settings, rng)
     on_step("counts of samples")
-    result["residual"] = _residuals(AA, AB, BB, run, settings, rng)
+    result["residual"] = _residuals(products, run.settings.epochs, settings, rng)
     on_step("residuals")
-    result["turning"] = turning(run, found.profiles[:, : settings.turning], updates, settings, rng)
+    result["turning"] = turning(
+        run,
+        found.profiles[:, : settings.turning],
+        products.updates,
+        window=settings.window,
+        permutations=settings.permutations,
+        rng=rng,
+    )
     on_step("turning with digits")
     return result, found
+
+
+def _of_log(run: DigitRun, settings: DigitAnalyzeSettings, on_step: OnStep) -> _Products:
+    log = whole_log(run)
+    rows, half_a, half_b = log.rows(), log.rows(half="A"), log.rows(half="B")
+    with optional_cluster(settings.dask) as cluster:
+        how = {"device": settings.device, "cluster": cluster}
+        AA = gram(half_a, **how)
+        on_step("inner products of half A")
+        K = AA + gram(half_b, **how)
+        on_step("inner products of half B")
+        AB = gram(half_a, half_b, **how)
+        K += AB + AB.T
+        on_step("inner products of A with B")
+        svd = svd_of_gram(K, parameters=log.parameters)
+        source = {"lens": "temporal SVD", "rows": "total", "unit": False, "seed": run.settings.seed}
+        which = range(min(settings.directions, len(svd)))
+        found = directions(svd, rows, which, layout=log.layout, source=source, **how)
+    on_step("directions")
+    updates = rows.records["update"].astype(int)  # pyright: ignore[reportAttributeAccessIssue]
+    return _Products(K, AB, AA, svd, found, updates, log.about["row"])
+
+
+def _of_replay(run: DigitRun, settings: DigitAnalyzeSettings, on_step: OnStep) -> _Products:
+    trained = replace(run.settings, record="update")
+    replay = replay_directions(
+        replay_digit_training(trained),
+        layout=parameter_layout(trained.new_network()),
+        count=settings.directions,
+        times=run.last_time,
+        window_bytes=settings.window_mb * 2**20,
+        width=settings.sketch_width,
+        seed=settings.seed,
+        source={"rows": "total", "unit": False, "seed": trained.seed},
+    )
+    on_step("replay")
+    products = replay.products
+    assert products.cross is not None  # a classifier's rows come in halves
+    updates = products.time_records["update"].astype(int)
+    return _Products(
+        *(
+            products.gram,
+            products.cross,
+            None,
+            replay.svd,
+            replay.directions,
+            updates,
+            "one update, replayed",
+        ),
+        replay=replay_figures(replay),
+    )
 
 
 def _counts(
@@ -126,9 +200,7 @@ def _counts(
     sampled = min(settings.sampled, len(K))
     figures: dict[str, Any] = {"sampled": sampled, "draws": settings.draws, "thresholds": list(THRESHOLDS)}
     for name, matrix in (("raw", K), ("unit", unit_gram(K)), ("centred", centred_gram(K))):
-        found = sampled_counts(
-            matrix, sampled, settings.draws, THRESHOLDS, parameters=parameters, rng=rng
-        )
+        found = sampled_counts(matrix, sampled, settings.draws, THRESHOLDS, parameters=parameters, rng=rng)
         whole = singular_values_of_gram(matrix)
         figures[name] = {
             "mean": found.counts.mean(0).tolist(),
@@ -141,19 +213,13 @@ def _counts(
 
 
 def _residuals(
-    AA: np.ndarray,
-    AB: np.ndarray,
-    BB: np.ndarray,
-    run: DigitRun,
-    settings: DigitAnalyzeSettings,
-    rng: np.random.Generator,
+    products: _Products, epochs: int, settings: DigitAnalyzeSettings, rng: np.random.Generator
 ) -> dict[str, Any]:
     """What samples and earlier epochs leave over of other updates' gradients, noise included and without it."""
-    K, T = AA + AB + AB.T + BB, len(AA)
-    # The product of the halves has no noise: a row's signal is 4 a·b, and its part outside a span follows likewise.
-    crossed = AA + AB.T, AB + BB  # rows of the whole with half A, and with half B
-    energy, signal = np.diag(K), 4 * np.diag(AB)
-    samples: dict[str, Any] = {"sampled": [], "mean": [], "sd": [], "signal_mean": [], "signal_sd": [], "noise": []}
+    K, AB, AA = products.K, products.AB, products.AA
+    T, energy, parameters = len(K), np.diag(K), products.svd.shape[1]
+    samples: dict[str, Any] = {"sampled": [], "mean": [], "sd": [], "noise": []}
+    samples |= {"signal_mean": [], "signal_sd": []} if AA is not None else {}
     for size in (size for size in settings.residual_samples if size < T):
         shares, signal_shares = [], []
         for _ in range(settings.draws):
@@ -161,16 +227,18 @@ def _residuals(
             basis, others = order[:size], order[size:]
             left = residual_share(K, basis, others)
             shares.append(float(left @ energy[others] / energy[others].sum()))
-            signal_shares.append(_signal_left(K, crossed, signal, basis, others))
+            if AA is not None:
+                signal_shares.append(_signal_left(K, AA, AB, basis, others))
         samples["sampled"].append(size)
         samples["mean"].append(float(np.mean(shares)))
         samples["sd"].append(_sd(np.array(shares)))
-        samples["signal_mean"].append(float(np.mean(signal_shares)))
-        samples["signal_sd"].append(_sd(np.array(signal_shares)))
-        samples["noise"].append(1 - size / run.parameters_after(0).numel())  # white noise leaves this
+        samples["noise"].append(1 - size / parameters)  # white noise leaves this
+        if signal_shares:
+            samples["signal_mean"].append(float(np.mean(signal_shares)))
+            samples["signal_sd"].append(_sd(np.array(signal_shares)))
     result: dict[str, Any] = {"samples": samples, "epochs": None}
-    per_epoch = T // run.settings.epochs
-    if run.settings.epochs > 1:
+    if epochs > 1:
+        per_epoch = T // epochs
         first, second = np.arange(per_epoch), np.arange(per_epoch, 2 * per_epoch)
         result["epochs"] = _epoch_residuals(K, energy, first, second)
     return result
@@ -189,77 +257,17 @@ def _epoch_residuals(
 
 
 def _signal_left(
-    K: np.ndarray,
-    crossed: tuple[np.ndarray, np.ndarray],
-    signal: np.ndarray,
-    basis: np.ndarray,
-    others: np.ndarray,
+    K: np.ndarray, AA: np.ndarray, AB: np.ndarray, basis: np.ndarray, others: np.ndarray
 ) -> float:
-    """Share of the others' noise-free energy outside the span of the basis rows; its estimate may leave 0…1."""
+    """Share of the others' noise-free energy outside the span of the basis rows; its estimate may leave 0…1.
+
+    The product of a row's halves has no noise bias: its signal is 4 a·b, and of that 4 a·Πb lies in the span.
+    """
     weights = np.linalg.pinv(K[np.ix_(basis, basis)], rcond=1e-7, hermitian=True)
-    along_a, along_b = (products[np.ix_(basis, others)] for products in crossed)
-    explained = 4 * np.einsum("bm,bc,cm->m", along_a, weights, along_b, optimize=True)
-    return float(1 - explained.sum() / signal[others].sum())
-
-
-def turning(
-    run: DigitRun,
-    profiles: np.ndarray,
-    updates: np.ndarray,
-    settings: DigitAnalyzeSettings,
-    rng: np.random.Generator,
-) -> dict[str, Any] | None:
-    """Whether profiles turn when a digit's accuracy or a confusion does, beside permutations; None if unmeasured."""
-    measured = [record for record in run.progress() if "measures" in record]
-    if len(measured) < 2 * settings.window:
-        return None
-    edges = np.array([record["update"] for record in measured])
-    names, curves = _behaviour_curves(measured)
-    # Energy of each profile between two measures, and how the measures changed over the same updates.
-    bins = np.searchsorted(edges, updates, side="right") - 1
-    energies = np.stack([np.bincount(bins, p**2, minlength=len(edges) - 1) for p in profiles.T], axis=1)
-    changes = np.abs(np.diff(curves, axis=0))
-    window, width = settings.window, settings.window // 3
-    lagged = lagged_dependence(
-        detrended(energies, window),
-        detrended(changes, window),
-        max_lag=3,
-        block=width,
-        permutations=settings.permutations,
-        rng=rng,
-    )
-    turns = [change_points(profile) for profile in energies.T]
-    curve_turns = [change_points(curve) for curve in curves[1:].T]
-    met = coincidence(
-        turns, curve_turns, len(energies), tolerance=1, permutations=settings.permutations, rng=rng
-    )
-    return {
-        "times": edges[1:].tolist(),
-        "curves": names,
-        "correlation": lagged.correlation.tolist(),
-        "curve": [names[index] for index in lagged.curve],
-        "lag": lagged.lag.tolist(),
-        "p_value": lagged.p_value.tolist(),
-        "turns": met.turns,
-        "coinciding": met.coinciding,
-        "coinciding_null": met.null_mean,
-        "coinciding_p": met.p_value,
-        "profile_turns": [edges[1:][found].tolist() for found in turns],
-        "curve_turns": {name: edges[1:][found].tolist() for name, found in zip(names, curve_turns, strict=True)},
-    }
-
-
-def _behaviour_curves(measured: Sequence[dict[str, Any]]) -> tuple[list[str], np.ndarray]:
-    """Each digit's accuracy less the mean of all digits, and the ten largest confusions, (n, 20)."""
-    table = np.array([record["confusion"] for record in measured])
-    accuracy = np.stack([table[:, digit, digit] for digit in range(10)], axis=1)
-    confusions = table.max(axis=0) * ~np.eye(10, dtype=bool)
-    largest = np.argsort(confusions, axis=None)[::-1][:10]
-    pairs = [tuple(int(i) for i in np.unravel_index(flat, (10, 10))) for flat in largest]
-    names = [f"digit_{digit}" for digit in range(10)] + [f"{shown} called {called}" for shown, called in pairs]
-    curves = [accuracy - accuracy.mean(axis=1, keepdims=True)]
-    curves += [table[:, shown, called][:, None] for shown, called in pairs]
-    return names, np.concatenate(curves, axis=1)
+    along_a = (AA + AB.T)[np.ix_(basis, others)]  # whole rows with half A
+    along_b = K[np.ix_(basis, others)] - along_a
+    explained = np.einsum("bm,bm->", along_a, weights @ along_b)
+    return float(1 - explained / np.diag(AB)[others].sum())
 
 
 def _sd(values: np.ndarray) -> Any:

@@ -1,5 +1,6 @@
 """Figures of a gradient log that every learner's analysis gives: spectra beside their nulls."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..agents.gradient_log import GradientLog
 from ..agents.run_directory import RunDirectory
 from .cross_half import CrossHalfSpectrum
 from .null_spectra import count_above, matched_noise_spectrum
+from .replay import Replay
 from .temporal_svd import TemporalSVD
 
 
@@ -54,4 +56,13 @@ def cross_half_figures(spectrum: CrossHalfSpectrum, term: str) -> dict[str, Any]
         "signal_directions": spectrum.signal_directions,
         "negative_directions": spectrum.negative_directions,
         "noise_floor": whole * spectrum.noise_floor,
+    }
+
+
+def replay_figures(replay: Replay) -> dict[str, Any]:
+    """What a replay cost, and how far its inner products may be from the rows' own."""
+    products = replay.products
+    return asdict(replay.cost) | {
+        "sketch_width": products.sketch_width,
+        "spectral_error": products.spectral_error(),
     }

@@ -1,20 +1,25 @@
 """The temporal lens on one run: gradient log in, directions and the figures of the report out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog
-from ..agents.run import Run
+from ..agents.parameters import parameter_layout
+from ..agents.run import Run, logged_rows
 from ..agents.run_directory import check_device
-from .cross_half import cross_half_spectrum
+from ..agents.training import replay_training
+from .cluster import optional_cluster
+from .cross_half import cross_half_of_product, cross_half_spectrum
 from .directions import Directions, module_shares
-from .log_spectra import cross_half_figures, spectrum_figures, whole_log
+from .log_spectra import cross_half_figures, replay_figures, spectrum_figures, whole_log
 from .profiles import centre_of_mass, change_points, crossing_time
+from .replay import replay_directions
 from .rows import Rows, UnitRows
-from .temporal_svd import directions, temporal_svd
+from .sampling import unit_gram
+from .temporal_svd import TemporalSVD, directions, svd_of_gram, temporal_svd
 
 OnStep = Callable[[str], None]
 
@@ -30,6 +35,11 @@ class AnalyzeSettings:
         nulls: sign-flipped nulls of the cross-half spectrum.
         passes: retention of corner_reach whose first passing parts early from late.
         device: where matrix products run.
+        dask: run them on a Dask cluster: `local`, or a scheduler's address, tcp://host:port.
+        replay: train twice more instead of reading a gradient log, a row being a `rollout` or an `update`; wants the
+            run's machine, versions and number of threads, and no disk.
+        window_mb: memory for the rows of a replay; where they do not fit they are sketched.
+        sketch_width: of that sketch.
         seed: of the nulls.
     """
 
@@ -39,10 +49,19 @@ class AnalyzeSettings:
     nulls: int = 20
     passes: float = 0.7
     device: str = "cpu"
+    dask: str | None = None
+    replay: Literal["rollout", "update"] | None = None
+    window_mb: int = 1024
+    sketch_width: int = 8192
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("directions", "nulls"):
+        if self.replay is not None and (self.unit or self.dask is not None):
+            other = "unit" if self.unit else "dask"
+            raise ValueError(
+                f"replay is {self.replay!r} beside {other}, which wants a gradient log: leave one out"
+            )
+        for name in ("directions", "nulls", "sketch_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
         if not 0 < self.passes < 1:
@@ -54,41 +73,98 @@ def analyze_run(
 ) -> tuple[dict[str, Any], Directions]:
     """Decompose a run's gradients; returns what analysis.json holds, and the strongest directions."""
     check_device(settings.device)
+    if settings.replay is not None:
+        return _analyze_replay(run, settings, on_step)
     log = whole_log(run)
     rng = np.random.default_rng(settings.seed)
     rows: Rows = log.rows(settings.rows)
     env_steps = rows.records["env_steps"].astype(float)  # pyright: ignore[reportAttributeAccessIssue]
-    chosen: Rows = UnitRows(rows) if settings.unit else rows
-    svd = temporal_svd(chosen, device=settings.device)
-    on_step("temporal SVD")
-    found = directions(svd, chosen, range(min(settings.directions, len(svd.singular_values))))
-    found = Directions(
-        vectors=found.vectors,
-        singular_values=found.singular_values,
-        profiles=found.profiles,
-        space="parameters",
-        layout=log.layout,
-        source={
+    with optional_cluster(settings.dask) as cluster:
+        how = {"device": settings.device, "cluster": cluster}
+        chosen: Rows = UnitRows(rows) if settings.unit else rows
+        svd = temporal_svd(chosen, **how)
+        on_step("temporal SVD")
+        source = {
             "lens": "temporal SVD",
             "rows": settings.rows,
             "unit": settings.unit,
             "seed": run.settings.seed,
-        },
+        }
+        which = range(min(settings.directions, len(svd)))
+        found = directions(svd, chosen, which, layout=log.layout, source=source, **how)
+        on_step("directions")
+        result = _described(run, settings, svd, found, env_steps, rng) | {"row": log.about["row"]}
+        result["unit"] = spectrum_figures(temporal_svd(UnitRows(rows), **how), rng)
+        on_step("unit rows")
+        # Of first-epoch halves where the log has them: those of later epochs have met each other's samples.
+        term = FIRST_EPOCH if FIRST_EPOCH in log.terms else settings.rows
+        result["cross_half"] = _cross_half(log, term, settings.nulls, rng, _noise_block(run), how)
+        on_step("cross-half spectrum")
+        result["terms"] = {
+            term: spectrum_figures(temporal_svd(log.rows(term), **how), rng)
+            | {"cross_half": _cross_half(log, term, settings.nulls, rng, 1, how)}
+            for term in log.terms
+            if term not in (TOTAL, FIRST_EPOCH)
+        }
+        on_step("loss terms")
+    result["applied"] = _applied(run, settings, rng)
+    on_step("applied changes")
+    return result, found
+
+
+def _analyze_replay(
+    run: Run, settings: AnalyzeSettings, on_step: OnStep
+) -> tuple[dict[str, Any], Directions]:
+    """The same from two more trainings instead of a gradient log; loss terms need a log."""
+    trained = replace(run.settings, record=settings.replay)
+    replay = replay_directions(
+        replay_training(trained),
+        layout=parameter_layout(trained.new_network()),
+        count=settings.directions,
+        times=logged_rows(trained),
+        term=settings.rows,
+        window_bytes=settings.window_mb * 2**20,
+        width=settings.sketch_width,
+        seed=settings.seed,
+        source={"rows": settings.rows, "unit": False, "seed": run.settings.seed},
     )
-    on_step("directions")
+    on_step("replay")
+    rng, products, found = np.random.default_rng(settings.seed), replay.products, replay.directions
+    env_steps = products.time_records["env_steps"].astype(float)
+    result = _described(run, settings, replay.svd, found, env_steps, rng)
+    parameters = products.shape[1]
+    result["unit"] = spectrum_figures(svd_of_gram(unit_gram(products.gram), parameters=parameters), rng)
+    result["cross_half"] = None
+    if products.cross is not None:
+        block = _noise_block(run) if settings.replay == "update" else 1
+        cross = cross_half_of_product(products.cross, nulls=settings.nulls, rng=rng, block=block)
+        result["cross_half"] = cross_half_figures(cross, settings.rows)
+    result |= {"terms": {}, "applied": _applied(run, settings, rng), "replay": replay_figures(replay)}
+    on_step("spectra")
+    return result | {"row": f"one {settings.replay}, replayed"}, found
+
+
+def _described(
+    run: Run,
+    settings: AnalyzeSettings,
+    svd: TemporalSVD,
+    found: Directions,
+    env_steps: np.ndarray,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """The spectrum beside its null, and the directions' place in time and in the network."""
     behaviour = _behaviour(run, settings.passes)
     split = behaviour["corner_passes_env_steps"] or float(env_steps[len(env_steps) // 2])
     split_row = int(np.clip(np.searchsorted(env_steps, split, side="right"), 1, len(env_steps) - 1))
     shares = found.profiles**2
-    result: dict[str, Any] = {
-        "row": log.about["row"],
+    return {
         "env_steps": env_steps.tolist(),
         "behaviour": behaviour,
         **spectrum_figures(svd, rng),
         "floor": svd.floor,
         "below_floor": svd.below_floor,
         "directions": {
-            "count": len(found.singular_values),
+            "count": len(found),
             "centre_of_mass": centre_of_mass(found.profiles).tolist(),
             "early_share": shares[:split_row].sum(0).tolist(),
             "late_share": shares[split_row:].sum(0).tolist(),
@@ -100,45 +176,32 @@ def analyze_run(
             "module_shares": {name: share.tolist() for name, share in module_shares(found).items()},
         },
     }
-    unit = UnitRows(rows)
-    result["unit"] = _whole_spectrum(unit, settings, rng)
-    on_step("unit rows")
-    # Of first-epoch halves where the log has them: those of later epochs have met each other's samples.
-    term = FIRST_EPOCH if FIRST_EPOCH in log.terms else settings.rows
-    # Rows of single updates share their rollout's noise, and so its sign.
+
+
+def _noise_block(run: Run) -> int:
+    """Rows that share their noise, and so its sign: those of the updates of one rollout."""
     ppo = run.settings.ppo
-    block = ppo.epochs * ppo.minibatches if run.settings.record == "update" else 1
-    result["cross_half"] = _cross_half(log, term, settings, rng, block)
-    on_step("cross-half spectrum")
-    terms = [term for term in log.terms if term not in (TOTAL, FIRST_EPOCH)]
-    result["terms"] = {
-        term: _whole_spectrum(log.rows(term), settings, rng)
-        | {"cross_half": _cross_half(log, term, settings, rng)}
-        for term in terms
-    }
-    on_step("loss terms")
+    return ppo.epochs * ppo.minibatches if run.settings.record == "update" else 1
+
+
+def _applied(run: Run, settings: AnalyzeSettings, rng: np.random.Generator) -> dict[str, Any] | None:
     changes = run.applied_changes()
-    result["applied"] = _whole_spectrum(changes, settings, rng) if changes.shape[0] > 1 else None
-    on_step("applied changes")
-    return result, found
-
-
-def _whole_spectrum(rows: Rows, settings: AnalyzeSettings, rng: np.random.Generator) -> dict[str, Any]:
-    return spectrum_figures(temporal_svd(rows, device=settings.device), rng)
+    if changes.shape[0] < 2:
+        return None
+    return spectrum_figures(temporal_svd(changes, device=settings.device), rng)
 
 
 def _cross_half(
-    log: GradientLog, term: str, settings: AnalyzeSettings, rng: np.random.Generator, block: int = 1
+    log: GradientLog, term: str, nulls: int, rng: np.random.Generator, block: int, how: dict[str, Any]
 ) -> dict[str, Any] | None:
     """The cross-half spectrum of one term's rows; None where they were recorded without halves."""
     try:
         half_a, half_b = log.rows(term, "A"), log.rows(term, "B")
     except ValueError:
         return None
-    spectrum = cross_half_spectrum(
-        half_a, half_b, nulls=settings.nulls, rng=rng, block=block, device=settings.device
+    return cross_half_figures(
+        cross_half_spectrum(half_a, half_b, nulls=nulls, rng=rng, block=block, **how), term
     )
-    return cross_half_figures(spectrum, term)
 
 
 def _behaviour(run: Run, passes: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ COMMANDS = {
     "analyze": "find directions by when they were trained",
     "ablate": "cut them out, beside controls",
     "report": "write report.html and print a summary",
+    "mnist": "the baseline: the same for a classifier of MNIST",
 }
 _USAGE = """usage: goalcut COMMAND RUN_DIRECTORY [settings]
 
@@ -50,6 +51,7 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "analyze": s.AnalyzeCommand,
         "ablate": s.AblateCommand,
         "report": s.ReportCommand,
+        "mnist": s.MnistCommand,
     }
     kind = kinds[name]
     try:
@@ -61,9 +63,10 @@ def _dispatch(name: str, argv: list[str]) -> None:
 
 def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
+    from ..agents.open_run import open_run
     from ..agents.run import Run
+    from . import digit_steps, steps
     from . import settings as s
-    from . import steps
 
     keep_freed_memory()
 
@@ -90,7 +93,15 @@ def _run(command: Any) -> None:
         case s.AblateCommand():
             steps.ablate_step(Run(command.directory), command.ablate)
         case s.ReportCommand():
-            print(steps.report_step(Run(command.directory)))
+            print(steps.report_step(open_run(command.directory)))
+        case s.MnistCommand() if command.table:
+            print(digit_steps.table_step(command.directory, command.train, command.seeds))
+        case s.MnistCommand():
+            digits = digit_steps.train_digits_step(command.directory, command.train)
+            if command.train.record != "none":
+                digit_steps.analyze_digits_step(digits, command.analyze)
+                digit_steps.ablate_digits_step(digits, command.ablate)
+            steps.report_step(digits)
 
 
 class _UsageError(Exception):

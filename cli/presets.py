@@ -5,7 +5,7 @@ from typing import Any
 import tyro
 
 from ..agents.run import PRESETS
-from .settings import RunCommand, TrainCommand
+from .settings import MnistCommand, RunCommand, TrainCommand
 
 
 def with_preset(kind: Any, argv: list[str]) -> Any:
@@ -14,6 +14,8 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     Raises:
         ValueError: there is no such preset.
     """
+    if kind is MnistCommand:
+        return kind()
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
     name: Any = "default"

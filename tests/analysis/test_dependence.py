@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from goalcut.analysis.dependence import coincidence, detrended, lagged_dependence
+from goalcut.analysis.dependence import coincidence, lagged_dependence, steadied
 
-SETTINGS = {"max_lag": 4, "block": 8, "permutations": 199}
+SETTINGS = {"max_lag": 4, "block": 50, "permutations": 199}
 
 
 def smooth_noise(rng: np.random.Generator, n: int, columns: int) -> np.ndarray:
@@ -51,35 +51,71 @@ def test_independent_curves_are_called_dependent_no_more_often_than_promised() -
 
 def test_a_constant_profile_depends_on_nothing() -> None:
     rng = np.random.default_rng(0)
-    found = lagged_dependence(np.ones((60, 1)), smooth_noise(rng, 60, 3), rng=rng, **SETTINGS)
+    found = lagged_dependence(np.ones((120, 1)), smooth_noise(rng, 120, 3), rng=rng, **SETTINGS)
     assert found.correlation[0] == 0
     assert found.p_value[0] == 1
 
 
-def test_a_common_trend_is_taken_out() -> None:
-    t = np.linspace(0, 1, 201)[:, None]
-    trend = np.exp(-5 * t)
-    np.testing.assert_allclose(detrended(trend, 21)[20:-20], 0, atol=0.01)
+def test_a_common_course_of_mean_and_spread_is_no_dependence() -> None:
+    """Both calm down alike, as gradients and behaviour do, and are independent otherwise."""
+    rng = np.random.default_rng(4)
+    course = np.exp(-np.linspace(0, 4, 180))[:, None]
+    p_values = []
+    for _ in range(10):
+        profiles, curves = (course * (3 + smooth_noise(rng, 180, 12)) for _ in range(2))
+        found = lagged_dependence(steadied(profiles, 25), steadied(curves, 25), rng=rng, **SETTINGS)
+        p_values.extend(found.p_value)
+    assert np.count_nonzero(np.array(p_values) <= 0.05) <= 6 + 3 * 2.4
+    raw = lagged_dependence(profiles, curves, rng=rng, **SETTINGS)
+    assert raw.p_value.max() <= 0.05  # without it, everything would depend on everything
+
+
+def test_steadied_curves_have_mean_zero_and_spread_one_everywhere() -> None:
+    rng = np.random.default_rng(5)
+    course = np.exp(-np.linspace(0, 4, 400))[:, None]
+    found = steadied(course * (5 + rng.standard_normal((400, 3))), 31)
+    for part in (found[:100], found[-100:]):
+        np.testing.assert_allclose(part.mean(axis=0), 0, atol=0.1)
+        np.testing.assert_allclose(part.std(axis=0), 1, atol=0.15)
+    assert not steadied(np.full((50, 1), 0.3), 11).any()
     with pytest.raises(ValueError, match="window is 20: give an odd number"):
-        detrended(trend, 20)
+        steadied(course, 20)
 
 
 def test_turns_that_fall_together_are_told_from_chance() -> None:
     rng = np.random.default_rng(3)
     curve_turns = [np.array([23, 61, 140]), np.array([88, 171])]
     near = [np.array([22, 62, 88]), np.array([61, 139, 172])]
-    together = coincidence(near, curve_turns, 200, tolerance=1, permutations=499, rng=rng)
+    together = coincidence(near, curve_turns, 200, tolerance=1, reach=12, permutations=499, rng=rng)
     assert (together.turns, together.coinciding) == (6, 6)
     assert together.null_mean < 2
     assert together.p_value <= 0.01
     far = [np.array([10, 40, 110]), np.array([75, 120])]
-    assert coincidence(far, curve_turns, 200, tolerance=1, permutations=499, rng=rng).p_value > 0.2
+    assert coincidence(far, curve_turns, 200, tolerance=1, reach=12, permutations=499, rng=rng).p_value > 0.2
+
+
+def test_turns_that_are_dense_at_the_same_time_coincide_as_often_as_their_null() -> None:
+    rng = np.random.default_rng(6)
+    p_values = []
+    for _ in range(60):
+        early = lambda: np.unique((200 * rng.beta(1, 8, size=6)).astype(int) + 1)  # noqa: E731
+        found = coincidence(
+            [early() for _ in range(4)],
+            [early() for _ in range(3)],
+            202,
+            tolerance=1,
+            reach=12,
+            permutations=99,
+            rng=rng,
+        )
+        p_values.append(found.p_value)
+    assert np.count_nonzero(np.array(p_values) <= 0.05) <= 3 + 3 * 1.7
 
 
 def test_profiles_without_turns_coincide_with_nothing() -> None:
     none = np.zeros(0, dtype=int)
     found = coincidence(
-        [none], [np.array([5])], 50, tolerance=1, permutations=9, rng=np.random.default_rng(0)
+        [none], [np.array([5])], 50, tolerance=1, reach=12, permutations=9, rng=np.random.default_rng(0)
     )
     assert (found.turns, found.coinciding, found.p_value) == (0, 0, 1.0)
 
@@ -87,12 +123,12 @@ def test_profiles_without_turns_coincide_with_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"max_lag": 40}, "max_lag is 40"),
+        ({"max_lag": 70}, "max_lag is 70"),
         ({"block": 0}, "block is 0"),
-        ({"curves": np.ones((59, 1))}, "share their times"),
+        ({"curves": np.ones((119, 1))}, "share their times"),
     ],
 )
 def test_wrong_settings_are_refused(change: dict, message: str) -> None:
-    curves = change.pop("curves", np.ones((60, 1)))
+    curves = change.pop("curves", np.ones((120, 1)))
     with pytest.raises(ValueError, match=message):
-        lagged_dependence(np.ones((60, 2)), curves, rng=np.random.default_rng(0), **SETTINGS | change)
+        lagged_dependence(np.ones((120, 2)), curves, rng=np.random.default_rng(0), **SETTINGS | change)
