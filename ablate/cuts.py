@@ -1,7 +1,5 @@
 """The cut: take back what training moved along some directions."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -52,7 +50,6 @@ def scaled_step(theta: Tensor, step: Tensor, norm: float) -> Tensor:
     return theta + step * (norm / length) if length > 0 else theta.clone()
 
 
-def moved_along(theta: Tensor, theta_0: Tensor, vectors: Sequence[Tensor] | Tensor) -> Tensor:
-    """What training moved along some orthonormal directions: −Σ u u ᵀ(θ − θ_0), (P,)."""
-    stacked = torch.stack(list(vectors))
-    return -((stacked @ (theta - theta_0)) @ stacked)
+def moved_along(theta: Tensor, theta_0: Tensor, vectors: Tensor) -> Tensor:
+    """The step that takes back what training moved along orthonormal directions (k, P): −Σ u uᵀ(θ − θ_0), (P,)."""
+    return -((vectors @ (theta - theta_0)) @ vectors)

@@ -1,32 +1,67 @@
-"""The judge: what is left of each measure in a cut agent, with intervals over levels."""
+"""The judge: what is left of each measure in a cut agent, with intervals over levels or images."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..agents.behaviour import ExactBehaviour, network_policy, uniform_policy
-from ..agents.networks import ActorCritic
 from ..agents.parameters import named_parameters_of, parameter_layout
+from .bootstrap import Bootstrap, Interval, interval
+from .goal import Goal
 
-# The measure that stands for each goal, and its opposite number.
-GOAL_MEASURE = {"corner": "corner_reach", "cheese": "cheese_from_corner"}
-OTHER_GOAL = {"corner": "cheese", "cheese": "corner"}
-Interval = tuple[float, float]
+Network = Callable[[Tensor], Any]
+"""A network with some parameters: a batch of inputs to what the learner's network gives."""
+
+
+class Behaviour(Protocol):
+    """What a learner does, measured on fixed units: levels or images."""
+
+    @property
+    def measures(self) -> Mapping[str, str]:
+        """Name of each measure → what it says."""
+        ...
+
+    @property
+    def paired(self) -> bool:
+        """Whether unit i is the same one in all measures."""
+        ...
+
+    @property
+    def floor(self) -> Literal["untrained", "uniform"]:
+        """The agent that retention counts from.
+
+        `uniform` where an untrained one may excel: a classifier that calls everything a 3 has all 3s right.
+        """
+        ...
+
+    def measure(self, network: Network) -> dict[str, Tensor]:
+        """Every measure on each of its units, name → (units,)."""
+        ...
+
+    def surrogate(self, network: Network) -> dict[str, Tensor]:
+        """The same or what stands for it in tuning, name → (units,), differentiable in the parameters."""
+        ...
+
+    def uniform(self) -> dict[str, Tensor]:
+        """What `measure` and `surrogate` give for an agent that chooses uniformly at random."""
+        ...
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a cut agent does; intervals are 95 %, by bootstrap over levels.
+    """What a cut agent does; intervals are 95 %, by bootstrap over units.
 
     Attributes:
-        measures: name → mean over levels.
+        measures: name → mean over units.
         intervals: name → interval of that mean.
-        retention: name → (cut − untrained) / (trained − untrained), unclipped.
-        retention_intervals: name → interval of the retention, paired by level.
-        selectivity: removed goal → retention of the other goal − retention of this one, each clipped to 0…1.
-        selectivity_intervals: removed goal → its interval.
+        retention: name → (cut − floor) / (trained − floor), unclipped.
+        retention_intervals: name → interval of the retention, paired by unit.
+        selectivity: name of the removed goal → its selectivity (`Goal.selectivity`).
+        selectivity_intervals: name of the removed goal → its interval.
     """
 
     measures: dict[str, float]
@@ -38,84 +73,127 @@ class Verdict:
 
 
 class Judge:
-    """Judges parameters of one network against its untrained and trained ones, on fixed levels.
+    """Judges parameters of one network against its untrained and trained ones, on fixed units.
 
     Args:
         network: the architecture; its own parameters do not matter.
-        behaviour: the levels.
+        behaviour: the measures, and the units that they are taken on.
         theta_0: untrained parameters (P,).
         theta: trained parameters (P,).
-        resamples: bootstrap resamples of the levels.
+        goals: whose selectivity a verdict gives.
+        resamples: bootstrap resamples of the units.
         seed: of the resampling.
+
+    Raises:
+        ValueError: a goal names a measure that the behaviour does not have.
     """
 
     def __init__(
         self,
-        network: ActorCritic,
-        behaviour: ExactBehaviour,
+        network: nn.Module,
+        behaviour: Behaviour,
         theta_0: Tensor,
         theta: Tensor,
         *,
+        goals: Sequence[Goal] = (),
         resamples: int = 1000,
         seed: int = 0,
     ):
-        self.network, self.behaviour, self._layout = network, behaviour, parameter_layout(network)
-        levels = len(behaviour.conflict.levels)
-        drawn = torch.randint(levels, (resamples, levels), generator=torch.Generator().manual_seed(seed))
-        counts = torch.zeros(resamples, levels).scatter_add_(1, drawn, torch.ones(drawn.shape))
-        self._weights = counts.double() / levels
+        self.network, self.behaviour, self.goals = network, behaviour, goals
+        for goal in goals:
+            check_goal(goal, behaviour)
+        self._layout, self._resamples, self._seed = parameter_layout(network), resamples, seed
         with torch.no_grad():
             self.untrained, self.trained = self.measure(theta_0), self.measure(theta)
-            self.uniform = {name: v.double().cpu() for name, v in behaviour.measure(uniform_policy).items()}
-        self.best = {name: v.double().cpu() for name, v in behaviour.best().items()}
+        self.uniform = _whole(behaviour.uniform())
+        self.floor = self.untrained if behaviour.floor == "untrained" else self.uniform
 
     def measure(self, theta: Tensor) -> dict[str, Tensor]:
-        """Every measure on every level at θ, name → (L,) float64; differentiable in θ."""
-        values = named_parameters_of(theta, self._layout)
-        policy = network_policy(lambda planes: functional_call(self.network, values, (planes,)))
-        return {name: value.double().cpu() for name, value in self.behaviour.measure(policy).items()}
+        """Every measure on each of its units at θ, name → (units,) float64."""
+        return _whole(self.behaviour.measure(self._with(theta)))
+
+    def surrogate(self, theta: Tensor) -> dict[str, Tensor]:
+        """What stands for every measure in tuning, name → (units,) float64; differentiable in θ."""
+        return _whole(self.behaviour.surrogate(self._with(theta)))
 
     def judge(self, theta: Tensor) -> Verdict:
         """The verdict on an agent with parameters θ."""
         with torch.no_grad():
             measured = self.measure(theta)
-        means = {name: self._mean_and_resampled(value) for name, value in measured.items()}
-        kept = {name: self._retention(name, value) for name, value in measured.items()}
-        selectivity = {}
-        for goal, measure in GOAL_MEASURE.items():
-            other = GOAL_MEASURE[OTHER_GOAL[goal]]
-            selectivity[goal] = kept[other].clamp(0, 1) - kept[measure].clamp(0, 1)
+        means = {name: self._bootstrap.means(name, value) for name, value in measured.items()}
+        kept = {name: _retention(value, *self._ends[name]) for name, value in means.items()}
+        selectivity = {goal.name: goal.selectivity(kept) for goal in self.goals}
         return Verdict(
-            measures={name: float(value[0]) for name, value in means.items()},
-            intervals={name: _interval(value[1:]) for name, value in means.items()},
-            retention={name: float(value[0]) for name, value in kept.items()},
-            retention_intervals={name: _interval(value[1:]) for name, value in kept.items()},
-            selectivity={goal: float(value[0]) for goal, value in selectivity.items()},
-            selectivity_intervals={goal: _interval(value[1:]) for goal, value in selectivity.items()},
+            measures=_firsts(means),
+            intervals=_intervals(means),
+            retention=_firsts(kept),
+            retention_intervals=_intervals(kept),
+            selectivity=_firsts(selectivity),
+            selectivity_intervals=_intervals(selectivity),
         )
 
-    def summary(self, per_level: dict[str, Tensor]) -> dict[str, dict[str, float]]:
-        """Mean and interval over levels of each measure: name → {mean, low, high}."""
+    def retention(self, theta: Tensor) -> dict[str, float]:
+        """A verdict's retention without its intervals, name → (cut − floor) / (trained − floor)."""
+        with torch.no_grad():
+            measured = self.measure(theta)
+        return {
+            name: float(_retention(value.mean(), self.floor[name].mean(), self.trained[name].mean()))
+            for name, value in measured.items()
+        }
+
+    def summary(self, per_unit: dict[str, Tensor]) -> dict[str, dict[str, float]]:
+        """Mean and interval over units of each measure: name → {mean, low, high}."""
         rows = {}
-        for name, value in per_level.items():
-            resampled = self._mean_and_resampled(value)
-            low, high = _interval(resampled[1:])
-            rows[name] = {"mean": float(resampled[0]), "low": low, "high": high}
+        for name, value in per_unit.items():
+            means = self._bootstrap.means(name, value)
+            low, high = interval(means)
+            rows[name] = {"mean": float(means[0]), "low": low, "high": high}
         return rows
 
-    def _mean_and_resampled(self, per_level: Tensor) -> Tensor:
-        """The mean over levels, then that of every resample, (1 + resamples,)."""
-        return torch.cat([per_level.mean()[None], self._weights @ per_level])
+    def _with(self, theta: Tensor) -> Network:
+        values = named_parameters_of(theta, self._layout)
+        return lambda inputs: functional_call(self.network, values, (inputs,))
 
-    def _retention(self, name: str, measured: Tensor) -> Tensor:
-        cut, low, high = (
-            self._mean_and_resampled(value) for value in (measured, self.untrained[name], self.trained[name])
-        )
-        learned = high - low
-        # A measure that training did not move has nothing to retain.
-        return torch.where(learned.abs() > 1e-9, (cut - low) / learned, torch.zeros_like(cut))
+    @cached_property
+    def _bootstrap(self) -> Bootstrap:
+        # Drawn when first needed: judges of tuning units never are asked for an interval.
+        units = {name: len(value) for name, value in self.trained.items()}
+        return Bootstrap(units, paired=self.behaviour.paired, resamples=self._resamples, seed=self._seed)
+
+    @cached_property
+    def _ends(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """The means that retention 0 and 1 stand for, each (1 + resamples,)."""
+        means = self._bootstrap.means
+        return {
+            name: (means(name, self.floor[name]), means(name, high)) for name, high in self.trained.items()
+        }
 
 
-def _interval(resampled: Tensor) -> Interval:
-    low, high = resampled.quantile(torch.tensor([0.025, 0.975], dtype=resampled.dtype)).tolist()
-    return low, high
+def check_goal(goal: Goal, behaviour: Behaviour) -> None:
+    """Refuse a goal that names a measure which the behaviour does not have.
+
+    Raises:
+        ValueError: with those that it has.
+    """
+    for name in goal.measures:
+        if name not in behaviour.measures:
+            known = ", ".join(behaviour.measures)
+            raise ValueError(f"goal {goal.name!r} names the measure {name!r}: give one of {known}")
+
+
+def _whole(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.double().cpu() for name, value in values.items()}
+
+
+def _retention(cut: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    learned = high - low
+    # A measure that training did not move has nothing to retain.
+    return torch.where(learned.abs() > 1e-9, (cut - low) / learned, torch.zeros_like(cut))
+
+
+def _firsts(means: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value[0]) for name, value in means.items()}
+
+
+def _intervals(means: dict[str, Tensor]) -> dict[str, Interval]:
+    return {name: interval(value) for name, value in means.items()}

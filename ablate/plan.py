@@ -1,97 +1,77 @@
-"""Which profile cuts are made: for each goal the directions of its own time, chosen in several ways.
+"""What is planned of an ablation: its settings, and cuts by the goal each is meant to remove and how it is chosen."""
 
-Corner-seeking should be trained early and cheese-seeking late, so cuts of the corner take early directions and cuts of
-the cheese late ones. Every cut names its neighbour in time, the same choice made a step away, as a control.
-"""
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
-from ..analysis.directions import Directions, module_of
-from .selection import Selection, by_contrast, by_time, by_window, within_module
-from .tuned import Goal
+from ..analysis.directions import Directions
+from .goal import Goal
+from .selection import Selection, by_time
+from .tuned import TuneSettings
 
 Choice = Callable[[Directions], Selection]
-Window = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class ProfileCut:
-    """A cut chosen by profile alone.
+class CutSettings:
+    """Which cuts are made, whatever was learned.
+
+    Attributes:
+        count: directions of a profile cut.
+        strongest: profile cuts by earliest and latest choose among so many of the strongest directions.
+        draws: draws of each random control of a headline cut; the other cuts have one.
+        doses: doses of the dose–response curves.
+        tune: how tuned doses are optimised.
+        seed: of the random controls.
+        other_run: another seed's analysed run of the same world and network, for the control "another seed".
+    """
+
+    count: int = 5
+    strongest: int = 40
+    draws: int = 3
+    doses: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+    tune: TuneSettings = field(default_factory=TuneSettings)
+    seed: int = 0
+    other_run: Path | None = None
+
+    def __post_init__(self) -> None:
+        self._check_least(count=1, strongest=1, draws=1)
+        if not self.doses:
+            raise ValueError("doses is empty: give at least one dose")
+
+    def _check_least(self, **least: int) -> None:
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {value}")
+
+
+@dataclass(frozen=True)
+class PlannedCut:
+    """A cut before it is made.
 
     Attributes:
         name: what it is.
-        removes: the goal it is meant to remove.
-        choose: the choice, to be made among any lens's directions (this run's, or another seed's).
-        neighbour: the same choice at a neighbouring time; None where all directions are chosen.
-        headline: whether it is shown in dose–response curves and mazes.
+        goal: what it is meant to remove.
+        choose: the choice, to be made among any lens's directions (this run's, or another seed's); None takes all of
+            them, each at a dose of its own, tuned.
+        neighbour: the same choice at a neighbouring time; None where there is none, or doses are tuned.
+        headline: whether it is shown in dose–response curves, with more draws of its random controls.
+        rewinds: times to rewind to besides that of the directions, as shares of the training.
     """
 
     name: str
-    removes: Goal
-    choose: Choice
-    neighbour: Choice | None
-    headline: bool
+    goal: Goal
+    choose: Choice | None = None
+    neighbour: Choice | None = None
+    headline: bool = False
+    rewinds: tuple[float, ...] = ()
 
 
-def profile_cuts(directions: Directions, split: int, count: int, strongest: int) -> list[ProfileCut]:
-    """The profile cuts of a run.
+def timed(count: int, among: int, *, latest: bool = False, skip: int = 0) -> Choice:
+    """The choice by time among so many of the strongest directions of whatever lens it meets."""
 
-    Args:
-        directions: the lens's.
-        split: the row that parts early from late.
-        count: directions of a cut.
-        strongest: choices by earliest and latest are made among so many of the strongest directions.
-    """
-    available, times = len(directions.singular_values), len(directions.profiles)
-    strongest = min(strongest, available)
-    count = min(count, strongest)
-    early, late = (0, split), (split, times)
-    module = _largest_module(directions)
-    corner = _goal_cuts("corner", early, late, ((split + times) // 2, times), count, strongest, module)
-    cheese = _goal_cuts("cheese", late, early, (0, max(1, split // 2)), count, strongest, module)
-    return [*corner, *cheese]
+    def choose(found: Directions) -> Selection:
+        strongest = found.subset(range(min(among, len(found))))
+        return by_time(strongest, count, latest=latest, skip=skip)
 
-
-def _goal_cuts(
-    goal: Goal, window: Window, against: Window, beside: Window, count: int, strongest: int, module: str
-) -> Iterator[ProfileCut]:
-    latest = goal == "cheese"
-    word = "latest" if latest else "earliest"
-
-    def timed(size: int, skip: int = 0) -> Choice:
-        def choose(found: Directions) -> Selection:
-            among = found.subset(range(min(strongest, len(found.singular_values))))
-            return by_time(among, size, latest=latest, skip=skip)
-
-        return choose
-
-    def inside(choice: Choice) -> Choice:
-        return lambda found: within_module(found, choice(found), module)
-
-    def cut(how: str, choose: Choice, neighbour: Choice | None, *, headline: bool = False) -> ProfileCut:
-        return ProfileCut(f"{how}: remove {goal}", goal, choose, neighbour, headline)
-
-    for size in sorted({1, count}):
-        neighbour = timed(size, size) if 2 * size <= strongest else None
-        yield cut(f"{word} {size}", timed(size), neighbour, headline=size == count)
-    yield cut(
-        f"{word} window",
-        lambda found: by_window(found, count, *window),
-        lambda found: by_window(found, count, *beside),
-    )
-    yield cut(
-        f"{word} contrast",
-        lambda found: by_contrast(found, count, window, against),
-        lambda found: by_contrast(found, count, beside, window),
-    )
-    neighbour = inside(timed(count, count)) if 2 * count <= strongest else None
-    yield cut(f"{word} {count} in {module}", inside(timed(count)), neighbour)
-
-
-def _largest_module(directions: Directions) -> str:
-    sizes: dict[str, int] = {}
-    for name, (start, stop, _) in directions.layout.items():
-        module = module_of(name)
-        sizes[module] = sizes.get(module, 0) + stop - start
-    return max(sizes, key=lambda module: sizes[module])
+    return choose

@@ -39,7 +39,23 @@ def by_time(directions: Directions, count: int, *, latest: bool = False, skip: i
     centres = centre_of_mass(directions.profiles)
     order = np.argsort(-centres if latest else centres, kind="stable")[skip : skip + count]
     recipe = {"by": "latest" if latest else "earliest", "count": count, "skip": skip, "among": len(centres)}
-    return Selection(_vectors(directions)[order], float(centres[order].mean()), recipe)
+    return Selection(vectors_of(directions)[order], float(centres[order].mean()), recipe)
+
+
+def by_rank(directions: Directions, rank: int, *, later: int = 0) -> Selection:
+    """The direction of this rank alone, 1 the strongest; or the one `later` places later in time, earlier at the end.
+
+    Raises:
+        ValueError: there are not so many directions.
+    """
+    centres = centre_of_mass(directions.profiles)
+    if not 1 <= rank <= len(centres) or not 0 <= later < len(centres):
+        raise ValueError(f"rank is {rank}, later {later}: the lens gave {len(centres)} directions")
+    order = np.argsort(centres, kind="stable")
+    place = int(np.flatnonzero(order == rank - 1)[0])
+    chosen = order[place + later if place + later < len(order) else place - later]
+    recipe = {"by": "rank", "rank": rank, "later": later}
+    return Selection(vectors_of(directions)[[chosen]], float(centres[chosen]), recipe)
 
 
 def by_window(directions: Directions, count: int, start: int, stop: int) -> Selection:
@@ -88,7 +104,7 @@ def _rotated(
         other = pushes[slice(*against)].T @ pushes[slice(*against)] + ridge
     _, rotations = eigh(wanted, other)
     basis, _ = np.linalg.qr(rotations[:, ::-1][:, :count])
-    vectors = torch.from_numpy(basis.T.astype(np.float32)) @ _vectors(directions)
+    vectors = torch.from_numpy(basis.T.astype(np.float32)) @ vectors_of(directions)
     energy = ((pushes @ basis) ** 2).sum(axis=1)
     centre = float(((np.arange(times) + 0.5) / times) @ energy / energy.sum())
     recipe: dict[str, Any] = {"by": "window", "count": count, "window": list(window), "among": len(wanted)}
@@ -97,7 +113,8 @@ def _rotated(
     return Selection(vectors, centre, recipe)
 
 
-def _vectors(directions: Directions) -> Tensor:
+def vectors_of(directions: Directions) -> Tensor:
+    """The directions as a tensor (k, P), float32."""
     return torch.from_numpy(np.asarray(directions.vectors, dtype=np.float32))
 
 

@@ -12,19 +12,20 @@ Selected = Literal["profile", "tuned", "control"]
 
 @dataclass(frozen=True)
 class CutRow:
-    """One cut or control and what the agent then does on held-out levels.
+    """One cut or control and what the agent then does on held-out units: levels or images.
 
     Attributes:
         name: what it is.
-        selection: `profile` (no behaviour looked at), `tuned` (doses from tuning levels) or `control`.
-        removes: the goal that it is meant to remove, or whose cut it controls.
+        selection: `profile` (directions chosen with no behaviour looked at), `tuned` (doses from tuning units) or
+            `control`.
+        removes: name of the goal that it is meant to remove, or whose cut it controls.
         control_of: name of the cut that it is a control of.
         directions: how many.
         dose: α, the mean of them where each direction has its own.
         relative_norm: ‖Δθ‖ / ‖θ − θ_0‖.
-        measures: name → mean over levels; `intervals` has the 95 % intervals over levels.
-        retention: name → (cut − untrained) / (trained − untrained).
-        selectivity: retention of the goal to keep − retention of the goal to remove, each clipped to 0…1.
+        measures: name → mean over units; `intervals` has the 95 % intervals over units.
+        retention: name → (cut − floor) / (trained − floor); the floor is the untrained agent, or a guess.
+        selectivity: mean retention of the goals to keep − retention of the goal to remove, each clipped to 0…1.
         recipe: all that is needed to make the cut again.
         parameters_file: where θ' is kept, relative to the run directory.
     """

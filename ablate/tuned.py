@@ -1,16 +1,13 @@
-"""Tuned cuts: doses optimised through the exact measures, so that one goal goes and the other skills stay."""
+"""Tuned cuts: doses optimised through the measures, so that one goal goes and the others stay."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from .cuts import cut_parameters
-from .judge import GOAL_MEASURE, OTHER_GOAL, Judge
-
-Goal = Literal["corner", "cheese"]
+from .goal import Goal
+from .judge import Judge, check_goal
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,6 @@ class TuneSettings:
         steps: Adam steps.
         learning_rate: Adam's at the start, falling linearly to zero, on doses in 0…1.
         first_dose: where every dose starts.
-        keep_navigation: weight of what is lost of finding the way.
         norm_weight: weight of the squared relative norm beyond `norm_budget`.
         norm_budget: relative norm that is free.
     """
@@ -29,7 +25,6 @@ class TuneSettings:
     steps: int = 120
     learning_rate: float = 0.1
     first_dose: float = 0.1
-    keep_navigation: float = 0.5
     norm_weight: float = 400.0
     norm_budget: float = 0.08
 
@@ -46,55 +41,52 @@ def tune_doses(
     theta: Tensor,
     theta_0: Tensor,
     vectors: Tensor,
-    removes: Goal,
+    goal: Goal,
     settings: TuneSettings,
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Tensor:
-    """Doses α (k,) in 0…1 that remove one goal and keep the other and the finding of the way.
+    """Doses α (k,) in 0…1 that remove one goal and keep the others and what guards it.
 
-    Minimises, on the judges' (tuning) levels, retention of the goal to remove + lost retention of the goal to keep
-    + weighted lost retention of navigation, each counted from 0 up, by Adam through the exact measures; doses are put
-    back into 0…1 after every step.
+    Minimises, on the judges' (tuning) units, retention of the goal to remove + mean lost retention of the goals to
+    keep + weighted lost retention of the guards, each counted from 0 up, by Adam through the behaviour's surrogates;
+    doses are put back into 0…1 after every step.
 
     Args:
-        judges: of tuning levels, which no result may be reported on; each step takes the next one's levels.
+        judges: of tuning units, which no result may be reported on; each step takes the next one's units.
         theta: trained parameters (P,).
         theta_0: initial parameters (P,).
         vectors: orthonormal directions (k, P).
-        removes: `corner` or `cheese`.
+        goal: what to remove, keep and guard.
         settings: how.
         on_step: called with the step and the loss.
+
+    Raises:
+        ValueError: the goal names a measure that the judges do not take.
     """
-    if removes not in GOAL_MEASURE:
-        raise ValueError(f"removes is {removes!r}: give 'corner' or 'cheese'")
-    remove, keep = GOAL_MEASURE[removes], GOAL_MEASURE[OTHER_GOAL[removes]]
-    skills = (remove, keep, "navigation")
-    low, high = (
-        {name: torch.cat([getattr(judge, agent)[name] for judge in judges]).mean() for name in skills}
-        for agent in ("untrained", "trained")
-    )
+    check_goal(goal, judges[0].behaviour)
+    ends = _ends(judges, theta, theta_0, goal)
     doses = torch.full((len(vectors),), settings.first_dose, requires_grad=True)
     optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
-    moved = (theta - theta_0).norm()
+    # `cut_parameters`, with the product that no dose changes taken once.
+    moved = theta - theta_0
+    along, length = vectors @ moved, moved.norm()
     for step in range(settings.steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
-        cut = cut_parameters(theta, theta_0, vectors, doses)
-        measured = judges[step % len(judges)].measure(cut)
+        cut = theta - (doses * along) @ vectors
+        measured = judges[step % len(judges)].surrogate(cut)
         # A skill that training did not change has nothing to keep or lose.
         kept = {
-            name: (measured[name].mean() - low[name]) / (high[name] - low[name])
-            if abs(high[name] - low[name]) > 1e-9
+            name: (measured[name].mean() - low) / (high - low)
+            if abs(high - low) > 1e-9
             else torch.ones((), dtype=torch.float64)
-            for name in skills
+            for name, (low, high) in ends.items()
         }
-        excess = ((cut - theta).norm() / moved - settings.norm_budget).relu()
-        loss = (
-            kept[remove].relu()
-            + (1 - kept[keep]).relu()
-            + settings.keep_navigation * (1 - kept["navigation"]).relu()
-            + settings.norm_weight * excess**2
-        )
+        loss = kept[goal.remove].relu() + torch.stack([(1 - kept[name]).relu() for name in goal.keep]).mean()
+        for name, weight in goal.guard.items():
+            loss = loss + weight * (1 - kept[name]).relu()
+        excess = ((cut - theta).norm() / length - settings.norm_budget).relu()
+        loss = loss + settings.norm_weight * excess**2
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -103,3 +95,19 @@ def tune_doses(
         if on_step is not None:
             on_step(step + 1, loss.item())
     return doses.detach()
+
+
+def _ends(
+    judges: Sequence[Judge], theta: Tensor, theta_0: Tensor, goal: Goal
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """The surrogates that retention 0 and 1 stand for, means over all judges' units."""
+    with torch.no_grad():
+        low = [
+            judge.surrogate(theta_0) if judge.behaviour.floor == "untrained" else judge.uniform
+            for judge in judges
+        ]
+        high = [judge.surrogate(theta) for judge in judges]
+    return {
+        name: (torch.cat([one[name] for one in low]).mean(), torch.cat([one[name] for one in high]).mean())
+        for name in goal.measures
+    }

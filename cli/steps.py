@@ -1,7 +1,5 @@
 """The steps of a run, each from files to files, with progress; skipped where their result is already there."""
 
-import dataclasses
-import json
 import sys
 import time
 import zlib
@@ -21,15 +19,19 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from ..ablate.ablation import AblateSettings, Ablation
+from ..ablate.ablation import Ablation
+from ..ablate.journal import Journal
 from ..ablate.judge import Judge
+from ..ablate.maze_cuts import AblateSettings, MazeAblation
+from ..ablate.maze_goals import MazeBehaviour
 from ..ablate.table import save_table
 from ..agents.behaviour import MEASURES, ExactBehaviour
 from ..agents.files import RunFileError, read_json, write_json
 from ..agents.run import Run, TrainSettings
+from ..agents.run_directory import RunDirectory, settings_to_json
 from ..agents.training import REPORT_LEVEL_SEED, train
 from ..analysis.directions import Directions
-from ..analysis.run_analysis import AnalyzeSettings, analyze_run
+from ..analysis.maze_analysis import AnalyzeSettings, analyze_run
 from ..report import print_summary, write_report
 from .settings import EvaluateSettings
 from .summary import write_summary
@@ -38,7 +40,7 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def _progress(
+def progress(
     title: str, total: int | None, unit: str = "{task.fields[note]}"
 ) -> Iterator[Callable[[str, int], None]]:
     """A progress bar; yields advance(note, steps). Where nobody watches, a line now and then instead."""
@@ -79,7 +81,7 @@ def train_step(directory: Path, settings: TrainSettings) -> Run:
         console.print(f"{directory}: already trained")
         return run
     rollouts, per_rollout = settings.ppo.rollouts, settings.ppo.env_steps_per_rollout
-    with _progress("train", rollouts) as advance:
+    with progress("train", rollouts) as advance:
         began: list[float] = []
 
         def on_rollout(record: dict[str, Any]) -> None:
@@ -108,18 +110,18 @@ def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
         split="test",
         time_limit=run.settings.time_limit,
     )
-    judge = Judge(network, behaviour, theta_0, theta)
+    judge = Judge(network, MazeBehaviour(behaviour), theta_0, theta)
     agents = {
         "untrained": judge.untrained,
         "trained": judge.trained,
         "uniform": judge.uniform,
-        "best": judge.best,
+        "best": {name: value.double() for name, value in behaviour.best().items()},
     }
     result = {
         "levels": settings.levels,
         "level_seed": REPORT_LEVEL_SEED,
         "split": "test",
-        "settings": _jsonable(settings),
+        "settings": settings_to_json(settings),
         "agents": {name: judge.summary(measured) for name, measured in agents.items()},
     }
     if settings.rollout is None and settings.parameters is None:
@@ -145,50 +147,52 @@ def print_evaluation(result: dict[str, Any]) -> None:
 def analyze_step(run: Run, settings: AnalyzeSettings) -> None:
     """Temporal SVD and its nulls; analysis/."""
     _trained(run)
-    with _progress("analyze", 6) as advance:
+    with progress("analyze", 6) as advance:
         result, found = analyze_run(run, settings, lambda step: advance(step, 1))
+    save_analysis(run, result, found, settings)
+
+
+def save_analysis(run: RunDirectory[Any], result: dict[str, Any], found: Directions, settings: Any) -> None:
+    """Keep what a lens found; analysis/."""
     path = run.path("analysis", "analysis.json")
-    path.unlink(
-        missing_ok=True
-    )  # the two files belong together: without the second the first is not looked at
+    # The two files belong together: without analysis.json the other is not looked at.
+    path.unlink(missing_ok=True)
     found.save(run.path("analysis", "directions.safetensors"))
-    write_json(path, result | {"settings": _jsonable(settings)})
+    write_json(path, result | {"settings": settings_to_json(settings)})
 
 
 def ablate_step(run: Run, settings: AblateSettings) -> None:
     """Cuts beside their controls; ablation/."""
     _trained(run)
-    analysis = _analysis_of(run)
-    directions = Directions.load(run.directory / "analysis" / "directions.safetensors")
-    other = None
-    if settings.other_run is not None:
-        other_run = Run(settings.other_run)
-        _analysis_of(other_run)
-        other = Directions.load(other_run.directory / "analysis" / "directions.safetensors")
-    run.path("ablation", "table.json").unlink(missing_ok=True)  # the cuts' files are about to change
-    with _progress("ablate", None) as advance:
-        ablation = Ablation(run, directions, analysis["directions"]["split_row"], settings, other)
-        rows, curves, headline = ablation.rows(lambda name: advance(name, 1))
+    analysis, directions = saved_analysis(run)
+    other = None if settings.other_run is None else other_directions(Run(settings.other_run))
+    ablation = MazeAblation(run, directions, analysis["directions"]["split_row"], settings, other)
+    about = {"levels": settings.levels, "tuning_levels": settings.tuning_levels}
+    judge_all(run, ablation, about | {"settings": settings_to_json(settings)})
+
+
+def judge_all(run: RunDirectory[Any], ablation: Ablation, about: dict[str, Any]) -> None:
+    """Judge every cut and control, going on where an earlier call stopped; ablation/table.json."""
+    path = run.path("ablation", "table.json")
+    path.unlink(missing_ok=True)  # the cuts' files are about to change
+    kept = path.with_name("rows.jsonl")
+    journal = Journal(kept, ablation.fingerprint())
+    try:
+        with progress("ablate", None) as advance:
+            rows, curves, headline = ablation.rows(journal, lambda name: advance(name, 1))
+    finally:
+        journal.close()
     judge = ablation.judge
-    about = {
-        "levels": settings.levels,
-        "tuning_levels": settings.tuning_levels,
-        "settings": _jsonable(settings),
-        "of": fingerprint(run),
-        "headline": headline,
-        **{
-            name: {measure: float(value.mean()) for measure, value in measured.items()}
-            for name, measured in (
-                ("untrained", judge.untrained),
-                ("trained", judge.trained),
-                ("uniform", judge.uniform),
-            )
-        },
+    agents = (("untrained", judge.untrained), ("trained", judge.trained), ("uniform", judge.uniform))
+    means = {
+        name: {measure: float(value.mean()) for measure, value in measured.items()}
+        for name, measured in agents
     }
-    save_table(run.path("ablation", "table.json"), rows, curves, about)
+    save_table(path, rows, curves, about | {"of": fingerprint(run), "headline": headline} | means)
+    kept.unlink(missing_ok=True)
 
 
-def report_step(run: Run) -> Path:
+def report_step(run: RunDirectory[Any]) -> Path:
     """summary.json and report.html, and a summary in the terminal."""
     write_summary(run)
     path = write_report(run.directory)
@@ -196,34 +200,36 @@ def report_step(run: Run) -> Path:
     return path
 
 
-def up_to_date(run: Run, file: str, settings: Any) -> bool:
+def up_to_date(run: RunDirectory[Any], file: str, settings: Any) -> bool:
     """Whether a result is there, whole, and was made with these settings from what is there now."""
     try:
         made = read_json(run.directory / file)
-        return made["settings"] == _jsonable(settings) and made.get("of") in (None, fingerprint(run))
+        return made["settings"] == settings_to_json(settings) and made.get("of") in (None, fingerprint(run))
     except (RunFileError, KeyError, TypeError, AttributeError):
         return False
 
 
-def fingerprint(run: Run) -> int | None:
+def fingerprint(run: RunDirectory[Any]) -> int | None:
     """A checksum of the directions that cuts are made of; None where there are none."""
     path = run.directory / "analysis" / "directions.safetensors"
     return zlib.crc32(path.read_bytes()) if path.exists() else None
 
 
-def _trained(run: Run) -> None:
+def _trained(run: RunDirectory[Any]) -> None:
     if not run.trained:
         raise RunFileError(
             f"{run.directory} is not trained to its end: run goalcut train {run.directory} first"
         )
 
 
-def _analysis_of(run: Run) -> dict[str, Any]:
+def saved_analysis(run: RunDirectory[Any]) -> tuple[dict[str, Any], Directions]:
+    """What analysis.json says, and the directions."""
     path = run.directory / "analysis" / "analysis.json"
     if not path.exists():
         raise RunFileError(f"{path} is missing: run goalcut analyze {run.directory} first")
-    return read_json(path)
+    return read_json(path), Directions.load(path.with_name("directions.safetensors"))
 
 
-def _jsonable(settings: Any) -> Any:
-    return json.loads(json.dumps(dataclasses.asdict(settings), default=str))
+def other_directions(run: RunDirectory[Any]) -> Directions:
+    """The directions of another seed's run, for the control of that name."""
+    return saved_analysis(run)[1]

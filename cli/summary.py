@@ -4,48 +4,73 @@ from typing import Any
 
 from ..ablate.table import load_table
 from ..agents.files import read_json, write_json
-from ..agents.run import Run
+from ..agents.run_directory import RunDirectory
+
+_CUT_FIELDS = "name selection removes control_of directions dose relative_norm measures retention selectivity"
 
 
-def write_summary(run: Run) -> dict[str, Any]:
+def write_summary(run: RunDirectory[Any]) -> dict[str, Any]:
     """Gather the headline figures from whatever steps are done; returns what was written."""
     summary: dict[str, Any] = {"training": _training(run)}
     if (path := run.directory / "evaluation.json").exists():
         agents = read_json(path)["agents"]
         summary["measures"] = {
-            name: {measure: value["mean"] for measure, value in agents[name].items()}
-            for name in ("untrained", "trained", "uniform")
+            name: {measure: value["mean"] for measure, value in measured.items()}
+            for name, measured in agents.items()
+            if name != "best"
         }
     if (path := run.directory / "analysis" / "analysis.json").exists():
         analysis = read_json(path)
-        summary["spectrum"] = {
-            name: analysis[name] for name in ("rows", "parameters", "above_tenth", "null_above_tenth")
-        }
-        halves = analysis["cross_half"]
-        summary["spectrum"]["signal_directions"] = None if halves is None else halves["signal_directions"]
-        summary["timing"] = {
-            "corner_passes_env_steps": analysis["behaviour"]["corner_passes_env_steps"],
-            "cheese_retention_there": analysis["behaviour"]["cheese_retention_there"],
-        }
+        summary["spectrum"] = _spectrum(analysis)
+        if "behaviour" in analysis:
+            names = ("corner_passes_env_steps", "cheese_retention_there")
+            summary["timing"] = {name: analysis["behaviour"][name] for name in names}
+        if "counts" in analysis:
+            summary["counts"] = _counts(analysis["counts"])
+            summary["residual"] = _residual(analysis["residual"]["samples"])
     if (path := run.directory / "ablation" / "table.json").exists():
-        fields = (
-            "name selection removes control_of directions dose relative_norm measures retention selectivity"
-        )
-        summary["cuts"] = [
-            {name: getattr(row, name) for name in fields.split()} for row in load_table(path)["rows"]
-        ]
+        rows = load_table(path)["rows"]
+        summary["cuts"] = [{name: getattr(row, name) for name in _CUT_FIELDS.split()} for row in rows]
     write_json(run.path("summary.json"), summary)
     return summary
 
 
-def _training(run: Run) -> dict[str, Any]:
+def _training(run: RunDirectory[Any]) -> dict[str, Any]:
+    """What was trained, and how fast: in env steps, or in images."""
     records = run.progress()
     seconds = sum(record["seconds"] for record in records)
     recording = sum(record["recording_seconds"] for record in records)
-    env_steps = records[-1]["env_steps"] if records else 0
+    unit = "images" if records and "images" in records[-1] else "env_steps"
+    done = records[-1][unit] if records else 0
     return {
-        "env_steps": env_steps,
+        unit: done,
         "seconds": seconds,
-        "env_steps_per_second": env_steps / seconds if seconds else 0.0,
+        f"{unit}_per_second": done / seconds if seconds else 0.0,
         "recording_share": recording / seconds if seconds else 0.0,
+    }
+
+
+def _spectrum(analysis: dict[str, Any]) -> dict[str, Any]:
+    halves = analysis["cross_half"]
+    names = ("rows", "parameters", "above_tenth", "null_above_tenth")
+    found = {name: analysis[name] for name in names}
+    return found | {"signal_directions": None if halves is None else halves["signal_directions"]}
+
+
+def _counts(counts: dict[str, Any]) -> dict[str, Any]:
+    """Singular values above a tenth: of samples (mean and standard deviation over draws), of noise, of all rows."""
+    tenth = counts["thresholds"].index(0.1)
+    result: dict[str, Any] = {"sampled": counts["sampled"], "draws": counts["draws"]}
+    for kind in ("raw", "unit", "centred"):
+        for name in ("mean", "sd", "null_mean", "whole"):
+            result[f"{kind}_{name}"] = counts[kind][name][tenth]
+    return result
+
+
+def _residual(samples: dict[str, Any]) -> dict[str, Any]:
+    """What samples of each size leave of the other rows: all of it, and without noise where that is known."""
+    free = samples.get("signal_mean", [None] * len(samples["sampled"]))
+    return {
+        f"of_{size}": {"share": share, "noise_free": signal}
+        for size, share, signal in zip(samples["sampled"], samples["mean"], free, strict=True)
     }

@@ -1,8 +1,7 @@
-import numpy as np
 import pytest
 import torch
 
-from goalcut.ablate.controls import random_controls, same_norm, shrink, span_controls
+from goalcut.ablate.controls import random_control, same_norm, shrink, span_control
 from goalcut.ablate.cuts import cut_parameters, orthonormal, relative_norm
 
 P = 300
@@ -97,13 +96,14 @@ def test_orthonormal_keeps_the_span_and_drops_what_depends() -> None:
 def test_every_control_moves_theta_by_exactly_the_norm_asked_for(thetas) -> None:
     theta, theta_0 = thetas
     controls = [
-        *random_controls(theta, theta_0, 0.7, 5, 2, seed=0),
-        *span_controls(theta, theta_0, basis(20), 0.7, 5, 2, seed=0),
+        random_control(theta, theta_0, 0.7, 20, seed=0),
+        span_control(theta, theta_0, basis(20), 0.7, 5, seed=0),
         same_norm("neighbour", theta, theta_0, basis(4), 0.7, {}),
         shrink(theta, theta_0, 0.7),
     ]
     for control in controls:
-        assert float((control.theta - theta).norm()) == pytest.approx(0.7, rel=1e-4), control.name
+        made, _ = control.make()
+        assert float((made - theta).norm()) == pytest.approx(0.7, rel=1e-4), control.name
 
 
 def test_span_controls_stay_inside_the_span_and_random_ones_do_not(thetas) -> None:
@@ -111,18 +111,18 @@ def test_span_controls_stay_inside_the_span_and_random_ones_do_not(thetas) -> No
     U = basis(20)
 
     def outside(control) -> float:
-        step = control.theta - theta
+        step = control.make()[0] - theta
         return float((step - (U @ step) @ U).norm() / step.norm())
 
-    assert max(outside(c) for c in span_controls(theta, theta_0, U, 0.5, 6, 3, seed=0)) < 1e-3
-    assert min(outside(c) for c in random_controls(theta, theta_0, 0.5, 6, 3, seed=0)) > 0.8
+    for seed in range(3):
+        assert outside(span_control(theta, theta_0, U, 0.5, 6, seed)) < 1e-3
+        assert outside(random_control(theta, theta_0, 0.5, 6, seed)) > 0.8
 
 
 def test_controls_are_reproducible_from_their_recipe(thetas) -> None:
     theta, theta_0 = thetas
-    control = list(random_controls(theta, theta_0, 0.7, 5, 3, seed=4))[2]
-    recipe = control.recipe
-    again = next(random_controls(theta, theta_0, recipe["norm"], recipe["directions"], 1, recipe["seed"]))
-    assert torch.equal(control.theta, again.theta)
-    draws = [c.theta for c in random_controls(theta, theta_0, 0.7, 5, 3, seed=4)]
-    assert not np.allclose(draws[0], draws[1])
+    made, recipe = random_control(theta, theta_0, 0.7, 5, seed=4).make()
+    again, _ = random_control(theta, theta_0, recipe["norm"], recipe["directions"], recipe["seed"]).make()
+    assert torch.equal(made, again)
+    other, _ = random_control(theta, theta_0, 0.7, 5, seed=5).make()
+    assert not torch.allclose(made, other)

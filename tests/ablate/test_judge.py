@@ -2,15 +2,19 @@ import numpy as np
 import pytest
 import torch
 
+from goalcut.ablate.goal import Goal
 from goalcut.ablate.judge import Judge
+from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
 from goalcut.ablate.tuned import TuneSettings, tune_doses
 from goalcut.agents.behaviour import MEASURES, ExactBehaviour
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPO, PPOSettings
 from goalcut.envs import CheeseMaze, LevelSettings, make_levels
+from goalcut.envs.generator import Split
 
 WORLD = LevelSettings(size=5, corner_size=3)
+GOALS = {goal.name: goal for goal in maze_goals()}
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +33,11 @@ def agent() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return stages[0], stages[-1], torch.linalg.qr(moves.T)[0].T.contiguous()
 
 
-def judge(agent, levels: int = 40, seed: int = 0) -> Judge:
-    behaviour = ExactBehaviour.of_world(WORLD, levels, seed=seed, split="test", time_limit=20)
-    return Judge(build_network("mlp", (3, 5, 5), 4, seed=9), behaviour, agent[0], agent[1], resamples=500)
+def judge(agent, levels: int = 40, seed: int = 0, split: Split = "test") -> Judge:
+    exact = ExactBehaviour.of_world(WORLD, levels, seed=seed, split=split, time_limit=20)
+    network = build_network("mlp", (3, 5, 5), 4, seed=9)
+    goals = list(GOALS.values())
+    return Judge(network, MazeBehaviour(exact), agent[0], agent[1], goals=goals, resamples=500)
 
 
 def test_the_trained_agent_retains_all_and_the_untrained_nothing(agent) -> None:
@@ -82,15 +88,7 @@ def test_intervals_agree_with_the_standard_error(agent) -> None:
 @pytest.mark.parametrize("goal", ["corner", "cheese"])
 def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str) -> None:
     theta_0, theta, vectors = agent
-    tuners = [
-        Judge(
-            build_network("mlp", (3, 5, 5), 4, seed=9),
-            ExactBehaviour.of_world(WORLD, 20, seed=seed, split="tune", time_limit=20),
-            theta_0,
-            theta,
-        )
-        for seed in range(2)
-    ]
+    tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
     losses: list[float] = []
     settings = TuneSettings(steps=40, norm_budget=10.0)
     doses = tune_doses(
@@ -98,7 +96,7 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str)
         theta,
         theta_0,
         vectors,
-        goal,  # type: ignore[arg-type]
+        GOALS[goal],
         settings,
         on_step=lambda step, loss: losses.append(loss),
     )
@@ -109,6 +107,29 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str)
     assert judge(agent).judge(cut).selectivity[goal] > 0.1  # on levels that it was not tuned on
 
 
-def test_an_unknown_goal_is_named(agent) -> None:
-    with pytest.raises(ValueError, match="removes is 'star': give"):
-        tune_doses([judge(agent)], agent[1], agent[0], agent[2], "star", TuneSettings())  # type: ignore[arg-type]
+def test_retention_alone_is_that_of_the_verdict(agent) -> None:
+    said, theta = judge(agent), (agent[0] + agent[1]) / 2
+    assert said.retention(theta) == said.judge(theta).retention
+
+
+def test_a_goal_of_an_unknown_measure_is_named(agent) -> None:
+    star = Goal("star", remove="star_reach", keep=("corner_reach",))
+    said = r"goal 'star' names the measure 'star_reach': give one of corner_reach, corner_first"
+    with pytest.raises(ValueError, match=said):
+        tune_doses([judge(agent)], agent[1], agent[0], agent[2], star, TuneSettings())
+    with pytest.raises(ValueError, match=said):
+        Judge(judge(agent).network, judge(agent).behaviour, agent[0], agent[1], goals=[star])
+
+
+def test_selectivity_is_the_mean_kept_less_what_is_left_of_the_removed() -> None:
+    goal = Goal("a", remove="a", keep=("b", "c"), guard={"d": 0.5})
+    kept = {name: torch.tensor(value) for name, value in (("a", 0.2), ("b", 1.4), ("c", 0.5), ("d", 0.0))}
+    assert float(goal.selectivity(kept)) == pytest.approx((1.0 + 0.5) / 2 - 0.2)
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"), [((), "keep of goal 'a' is empty"), (("a", "b"), "both removes and")]
+)
+def test_a_goal_that_keeps_nothing_or_itself_is_refused(keep: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Goal("a", remove="a", keep=keep)

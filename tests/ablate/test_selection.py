@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from goalcut.ablate.selection import by_contrast, by_time, by_window, within_module
+from goalcut.ablate.selection import by_contrast, by_rank, by_time, by_window, within_module
 from goalcut.analysis import temporal_svd
 from goalcut.analysis.directions import Directions
 from goalcut.analysis.temporal_svd import directions
@@ -66,6 +66,19 @@ def test_skipping_gives_the_neighbours_in_time(planted) -> None:
     found, *_ = planted
     both = by_time(found, 6).vectors
     assert torch.equal(torch.cat([by_time(found, 3).vectors, by_time(found, 3, skip=3).vectors]), both)
+
+
+def test_a_direction_by_rank_has_the_next_in_time_as_neighbour_and_the_last_the_one_before(planted) -> None:
+    found, *_ = planted
+    in_time = [by_time(found, 1, skip=place) for place in range(12)]
+    assert torch.equal(by_rank(found, 3).vectors, torch.from_numpy(found.vectors[[2]]).float())
+    neighbours = [by_rank(found, rank, later=1) for rank in range(1, 13)]
+    for place in range(12):
+        rank = next(r for r in range(1, 13) if by_rank(found, r).centre == in_time[place].centre)
+        beside = in_time[place + 1 if place < 11 else 10]
+        assert torch.equal(neighbours[rank - 1].vectors, beside.vectors)
+    with pytest.raises(ValueError, match="rank is 13, later 0: the lens gave 12 directions"):
+        by_rank(found, 13)
 
 
 def test_within_a_module_nothing_else_is_touched(planted) -> None:

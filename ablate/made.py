@@ -1,0 +1,84 @@
+"""A planned cut made: its directions and doses, and the other directions that are its controls."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..analysis.directions import Directions
+from ..analysis.profiles import centre_of_mass
+from .controls import Recipe
+from .plan import Choice, PlannedCut
+from .selection import vectors_of
+from .table import Selected
+
+NEIGHBOUR, OTHER_SEED = "neighbouring time", "another seed"
+
+
+@dataclass(frozen=True)
+class MadeCut:
+    """A cut that is made and not yet judged.
+
+    Attributes:
+        plan: what was planned.
+        selection: how directions or doses were chosen.
+        vectors: directions (k, P).
+        doses: of each direction (k,).
+        centre: training time of what is cut, from 0 to 1.
+        recipe: how to make it again.
+        others: directions of its controls: name, (k, P), how they were chosen.
+    """
+
+    plan: PlannedCut
+    selection: Selected
+    vectors: Tensor
+    doses: Tensor
+    centre: float
+    recipe: Recipe
+    others: list[tuple[str, Tensor, Recipe]]
+
+
+def chosen_cut(
+    plan: PlannedCut, choose: Choice, directions: Directions, other: Directions | None, about_other: Recipe
+) -> MadeCut:
+    """A cut of chosen directions, wholly; its neighbour in time and another seed's by the same choice."""
+    chosen = choose(directions)
+    others = []
+    if plan.neighbour is not None:
+        beside = plan.neighbour(directions)
+        others.append((NEIGHBOUR, beside.vectors, beside.recipe))
+    if other is not None:
+        theirs = choose(other)
+        others.append((OTHER_SEED, theirs.vectors, theirs.recipe | about_other))
+    doses = torch.ones(len(chosen.vectors))
+    return MadeCut(plan, "profile", chosen.vectors, doses, chosen.centre, chosen.recipe, others)
+
+
+def tuned_cut(
+    plan: PlannedCut,
+    doses: Tensor,
+    moved: Tensor,
+    directions: Directions,
+    other: Directions | None,
+    about_other: Recipe,
+) -> MadeCut:
+    """A cut of all directions by tuned doses (k,); `moved` is θ − θ_0 (P,).
+
+    Its controls give the same doses to each direction's follower in time, and to another seed's direction of its rank.
+    """
+    vectors, centres = vectors_of(directions), centre_of_mass(directions.profiles)
+    energy = (doses * (vectors @ moved)).numpy() ** 2
+    centre = float(energy @ centres / max(energy.sum(), 1e-30))
+    order = np.argsort(centres, kind="stable")
+    following = np.empty_like(order)
+    following[order] = np.roll(order, -1)
+    weights = doses.sqrt()[:, None]
+    how = {"by": "doses of the tuned cut, one place later by centre of mass"}
+    others = [(NEIGHBOUR, vectors[torch.from_numpy(following)] * weights, how)]
+    if other is not None:
+        theirs = vectors_of(other)[: len(doses)]
+        how = {"by": "doses of the tuned cut, by rank"} | about_other
+        others.append((OTHER_SEED, theirs * weights[: len(theirs)], how))
+    recipe = {"by": "tuned", "among": len(vectors), "doses": doses.tolist()}
+    return MadeCut(plan, "tuned", vectors, doses, centre, recipe, others)

@@ -1,0 +1,164 @@
+"""The cuts of a maze agent: for each goal the directions of its own time, chosen in several ways, and tuned doses.
+
+Corner-seeking should be trained early and cheese-seeking late, so cuts of the corner take early directions and cuts of
+the cheese late ones. Every cut names its neighbour in time, the same choice made a step away, as a control.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..agents.behaviour import ExactBehaviour
+from ..agents.run import Run
+from ..agents.training import REPORT_LEVEL_SEED
+from ..analysis.directions import Directions, module_of
+from ..envs.generator import Split
+from .ablation import TUNING_BATCHES, Ablation
+from .goal import Goal
+from .judge import Judge
+from .maze_goals import MazeBehaviour, maze_goals
+from .plan import Choice, CutSettings, PlannedCut, timed
+from .selection import by_contrast, by_window, within_module
+
+Window = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class AblateSettings(CutSettings):
+    """Which cuts of a maze agent are made and how they are judged.
+
+    Attributes:
+        levels: held-out levels of each kind that every row is judged on.
+        tuning_levels: levels of each kind, of another split, that doses are tuned on, a quarter of them per step.
+        curve_levels: held-out levels that the dose–response curves use.
+        keep_navigation: weight, in tuning, of what is lost of finding the way.
+    """
+
+    levels: int = 400
+    tuning_levels: int = 120
+    curve_levels: int = 100
+    keep_navigation: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_least(levels=2, tuning_levels=2 * TUNING_BATCHES, curve_levels=2)
+
+
+class MazeAblation(Ablation):
+    """Cuts and controls of one trained maze agent.
+
+    Args:
+        run: a trained run.
+        directions: what a lens gave for it, in parameter space.
+        split: the row that parts early from late, for windows.
+        settings: which cuts, judged how.
+        other: another seed's directions, or None.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        directions: Directions,
+        split: int,
+        settings: AblateSettings,
+        other: Directions | None = None,
+    ):
+        super().__init__(run, directions, settings, other)
+        self.split, self.goals = split, maze_goals(settings.keep_navigation)
+        self.judge = self._judge(run, settings.levels, "test", REPORT_LEVEL_SEED)
+        self.curve_judge = self._judge(run, settings.curve_levels, "test", REPORT_LEVEL_SEED)
+        batch = settings.tuning_levels // TUNING_BATCHES
+        seeds = range(TUNING_BATCHES)
+        self.tuners = [self._judge(run, batch, "tune", seed) for seed in seeds]
+        self.tuned_on = {"tuning_levels": settings.tuning_levels, "level_seeds": list(seeds)}
+
+    def planned(self) -> list[PlannedCut]:
+        """The profile cuts, then the tuned ones."""
+        settings = self.settings
+        return maze_cuts(self.directions, self.split, settings.count, settings.strongest, self.goals)
+
+    def premises(self) -> dict[str, Any]:
+        """The settings, and where early ends."""
+        return super().premises() | {"split": self.split}
+
+    def _judge(self, run: Run, levels: int, split: Split, seed: int) -> Judge:
+        exact = ExactBehaviour.of_world(
+            run.settings.world, levels, seed=seed, split=split, time_limit=run.settings.time_limit
+        )
+        return Judge(run.network(), MazeBehaviour(exact), self.theta_0, self.theta, goals=self.goals)
+
+
+def maze_cuts(
+    directions: Directions, split: int, count: int, strongest: int, goals: tuple[Goal, Goal]
+) -> list[PlannedCut]:
+    """The cuts of a run.
+
+    Args:
+        directions: the lens's.
+        split: the row that parts early from late.
+        count: directions of a profile cut.
+        strongest: choices by earliest and latest are made among so many of the strongest directions.
+        goals: the one learned early, then the one learned late.
+    """
+    available, times = len(directions.singular_values), len(directions.profiles)
+    strongest = min(strongest, available)
+    count = min(count, strongest)
+    early, late = (0, split), (split, times)
+    module = _largest_module(directions)
+    # Of the late goal also back to before it was learned.
+    first = _Side(goals[0], "earliest", early, late, ((split + times) // 2, times), ())
+    second = _Side(goals[1], "latest", late, early, (0, max(1, split // 2)), (split / times,))
+    sides = (first, second)
+    profile = [cut for side in sides for cut in _profile_cuts(side, count, strongest, module)]
+    return profile + [
+        PlannedCut(f"tuned: remove {side.goal.name}", side.goal, headline=True, rewinds=side.rewinds)
+        for side in sides
+    ]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One goal and its time."""
+
+    goal: Goal
+    word: str
+    window: Window
+    against: Window
+    beside: Window
+    rewinds: tuple[float, ...]
+
+
+def _profile_cuts(side: _Side, count: int, strongest: int, module: str) -> Iterator[PlannedCut]:
+    def by_time(size: int, skip: int = 0) -> Choice:
+        return timed(size, strongest, latest=side.word == "latest", skip=skip)
+
+    def inside(choice: Choice) -> Choice:
+        return lambda found: within_module(found, choice(found), module)
+
+    def cut(how: str, choose: Choice, neighbour: Choice | None, *, headline: bool = False) -> PlannedCut:
+        name = f"{side.word} {how}: remove {side.goal.name}"
+        return PlannedCut(name, side.goal, choose, neighbour, headline, side.rewinds)
+
+    for size in sorted({1, count}):
+        neighbour = by_time(size, size) if 2 * size <= strongest else None
+        yield cut(f"{size}", by_time(size), neighbour, headline=size == count)
+    yield cut(
+        "window",
+        lambda found: by_window(found, count, *side.window),
+        lambda found: by_window(found, count, *side.beside),
+    )
+    yield cut(
+        "contrast",
+        lambda found: by_contrast(found, count, side.window, side.against),
+        lambda found: by_contrast(found, count, side.beside, side.window),
+    )
+    neighbour = inside(by_time(count, count)) if 2 * count <= strongest else None
+    yield cut(f"{count} in {module}", inside(by_time(count)), neighbour)
+
+
+def _largest_module(directions: Directions) -> str:
+    sizes: dict[str, int] = {}
+    for name, (start, stop, _) in directions.layout.items():
+        module = module_of(name)
+        sizes[module] = sizes.get(module, 0) + stop - start
+    return max(sizes, key=lambda module: sizes[module])

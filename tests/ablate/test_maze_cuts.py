@@ -1,0 +1,118 @@
+"""The engine of cuts on a maze agent."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from goalcut.ablate import AblateSettings, Journal, MazeAblation, TuneSettings, save_table
+from goalcut.ablate.maze_cuts import maze_cuts
+from goalcut.ablate.maze_goals import maze_goals
+from goalcut.agents.parameters import parameter_layout
+from goalcut.agents.ppo import PPOSettings
+from goalcut.agents.run import Run, TrainSettings
+from goalcut.agents.training import train
+from goalcut.analysis import temporal_svd
+from goalcut.analysis.temporal_svd import directions
+from goalcut.envs.generator import LevelSettings
+
+TRAINING = TrainSettings(
+    world=LevelSettings(size=5, corner_size=3),
+    ppo=PPOSettings(rollouts=10, num_envs=16, num_steps=8, epochs=1, minibatches=2, precision="float32"),
+    network="mlp",
+    num_levels=64,
+    time_limit=12,
+    record="none",
+    measure_every=0,
+    threads=1,
+)
+SETTINGS = AblateSettings(
+    levels=8,
+    tuning_levels=8,
+    curve_levels=4,
+    count=2,
+    draws=2,
+    doses=(0.0, 1.0),
+    tune=TuneSettings(steps=3),
+)
+
+
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory: pytest.TempPathFactory) -> MazeAblation:
+    threads = torch.get_num_threads()
+    run = Run.create(tmp_path_factory.mktemp("runs") / "maze", TRAINING)
+    train(run)
+    torch.set_num_threads(threads)
+    rows = run.applied_changes()
+    layout = parameter_layout(run.network())
+    found = directions(temporal_svd(rows), rows, range(8), layout=layout)
+    return MazeAblation(run, found, 4, SETTINGS)
+
+
+def test_each_goal_of_a_maze_is_cut_by_its_own_time_in_every_way(ablation: MazeAblation) -> None:
+    names = [plan.name for plan in ablation.planned()]
+    module = "trunk.3"
+    assert names == [
+        *(f"{how}: remove corner" for how in ("earliest 1", "earliest 2", "earliest window")),
+        *(f"{how}: remove corner" for how in ("earliest contrast", f"earliest 2 in {module}")),
+        *(f"{how}: remove cheese" for how in ("latest 1", "latest 2", "latest window")),
+        *(f"{how}: remove cheese" for how in ("latest contrast", f"latest 2 in {module}")),
+        "tuned: remove corner",
+        "tuned: remove cheese",
+    ]
+    headline = [plan.name.split(":")[0] for plan in ablation.planned() if plan.headline]
+    assert headline == ["earliest 2", "latest 2", "tuned", "tuned"]
+
+
+def test_only_cuts_of_the_late_goal_also_rewind_to_before_it_was_learned(ablation: MazeAblation) -> None:
+    plans = maze_cuts(ablation.directions, 4, 2, 8, maze_goals())
+    assert {plan.goal.name: plan.rewinds for plan in plans} == {"corner": (), "cheese": (4 / 10,)}
+    rows = ablation.rows()[0]
+    back = [row for row in rows if row.recipe.get("control") == "rewind"]
+    of_cheese = [row for row in back if row.removes == "cheese" and row.recipe["rollout"] == 4]
+    assert len(of_cheese) == 6
+    assert all(row.name.startswith(f"rewind to rollout {row.recipe['rollout']} |") for row in back)
+
+
+def test_an_interrupted_ablation_of_a_maze_ends_in_the_same_table(
+    ablation: MazeAblation, tmp_path: Path
+) -> None:
+    def interrupted(name: str) -> None:
+        if name.startswith("tuned over random directions | tuned: remove corner"):
+            raise KeyboardInterrupt
+
+    for name, on_row in (("whole", None), ("resumed", interrupted)):
+        journal = Journal(tmp_path / f"{name}.jsonl", ablation.fingerprint())
+        if on_row is not None:
+            with pytest.raises(KeyboardInterrupt):
+                ablation.rows(journal, on_row)
+            journal.close()
+            journal = Journal(tmp_path / f"{name}.jsonl", ablation.fingerprint())
+        rows, curves, headline = ablation.rows(journal)
+        journal.close()
+        save_table(tmp_path / name, rows, curves, {"headline": headline})
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "resumed").read_bytes()
+    assert (tmp_path / "whole.jsonl").read_bytes() == (tmp_path / "resumed.jsonl").read_bytes()
+
+
+def test_where_early_ends_is_part_of_the_fingerprint(ablation: MazeAblation) -> None:
+    others = [
+        MazeAblation(ablation.run, ablation.directions, split, settings)  # type: ignore[arg-type]
+        for split, settings in ((4, SETTINGS), (5, SETTINGS), (4, replace(SETTINGS, keep_navigation=0.4)))
+    ]
+    assert others[0].fingerprint() == ablation.fingerprint()
+    assert len({one.fingerprint() for one in others}) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"levels": 1}, "levels is 1: give at least 2"),
+        ({"tuning_levels": 7}, "tuning_levels is 7: give at least 8"),
+        ({"draws": 0}, "draws is 0: give at least 1"),
+    ],
+)
+def test_wrong_settings_of_cuts_of_a_maze_are_named(wrong: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        AblateSettings(**wrong)
