@@ -11,10 +11,11 @@ A and B are contributions: the gradient of the whole is their sum.
 import json
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -58,6 +59,43 @@ class Row:
     lr: float = float("nan")
     whole_norm: float = float("nan")
     clip: float = float("nan")
+
+    def record(self, *, scale: float, checksum: int) -> np.ndarray:
+        """Its record (1,) of `RECORD`: that of a row stored as bytes of this checksum, to be times `scale`."""
+        record = np.zeros(1, dtype=RECORD)
+        for field in ("update", "env_steps", "averaged", "lr", "whole_norm", "clip"):
+            record[field] = getattr(self, field)
+        record["term"], record["half"] = self.term.encode(), self.half.encode()
+        gradient = torch.from_numpy(self.gradient)
+        record["norm"] = float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
+        record["scale"], record["checksum"] = scale, checksum
+        record["record_checksum"] = zlib.crc32(record.tobytes()[:_RECORD_BODY])
+        return record
+
+
+class GradientSink(Protocol):
+    """Where a recorder's rows go: a log on disk, or a computation that takes each row as it comes by."""
+
+    @property
+    def rows(self) -> int:
+        """Rows taken so far."""
+        ...
+
+    def append(self, row: Row) -> None:
+        """Take one row. The recorder writes over its gradient afterwards: copy what is to stay."""
+        ...
+
+    def sync(self) -> None:
+        """Make what was taken so far survive a crash, where it is to survive one at all."""
+        ...
+
+    def close(self) -> None:
+        """No more rows will come."""
+        ...
+
+
+Training = Callable[[GradientSink], None]
+"""Trains anew, from the first step to the last, each time it is called, with all rows going into the sink."""
 
 
 class GradientLogWriter:
@@ -124,16 +162,7 @@ class GradientLogWriter:
         scale = 2.0 ** (np.ceil(np.log2(largest)) - np.log2(_LARGEST)) if largest > 0 else 1.0
         wide = gradient if scale > 2.0**-100 else gradient.double()  # 1 / scale overflows float32 there
         content = (wide * (1 / scale)).half().numpy().tobytes()
-        record = np.zeros(1, dtype=RECORD)
-        for field in ("update", "env_steps", "averaged", "lr", "whole_norm", "clip"):
-            record[field] = getattr(row, field)
-        record["term"], record["half"] = row.term.encode(), row.half.encode()
-        record["norm"], record["scale"] = (
-            float(torch.linalg.vector_norm(gradient, dtype=torch.float64)),
-            scale,
-        )
-        record["checksum"] = zlib.crc32(content)
-        record["record_checksum"] = zlib.crc32(record.tobytes()[:_RECORD_BODY])
+        record = row.record(scale=scale, checksum=zlib.crc32(content))
         self._write(self._rows_file, content)
         self._write(self._index_file, record.tobytes())
         self.rows += 1

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .gradient_log import TOTAL, GradientLogWriter, Row
+from .gradient_log import TOTAL, GradientLogWriter, GradientSink, Row
 
 _P = ParamSpec("_P")
 
@@ -50,12 +50,13 @@ class GradientRecorder:
     Args:
         module: any module; its trainable parameters are recorded, in the order of `named_parameters`.
         optimizer: whatever steps them.
-        directory: where the gradient log goes.
+        sink: a directory, where the gradient log goes; or what takes the rows instead of a log.
         per_update: one row per optimizer step; else one per `end_row`, the mean over the steps since the last.
-        keep: rows to keep when a log is resumed.
-        about: kept in the log's layout.json.
+        keep: rows to keep when a log in a directory is resumed.
+        about: kept in the layout.json of a log in a directory.
 
     Attributes:
+        log: the log, or the sink given.
         env_steps: what the next update's row is stamped with; the training loop sets it.
         updates: optimizer steps seen.
         seconds: wall time spent on recording.
@@ -65,7 +66,7 @@ class GradientRecorder:
         self,
         module: nn.Module,
         optimizer: Optimizer,
-        directory: Path,
+        sink: Path | GradientSink,
         *,
         per_update: bool = False,
         keep: int | None = None,
@@ -73,12 +74,18 @@ class GradientRecorder:
     ):
         named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
         self._names, self._parameters = [name for name, _ in named], [p for _, p in named]
-        layout = {name: tuple(p.shape) for name, p in named}
-        row_is = {"row": "one update" if per_update else "mean over the updates of one rollout"}
-        self.log = GradientLogWriter(directory, layout, about=row_is | (about or {}), keep=keep)
+        if isinstance(sink, Path):
+            layout = {name: tuple(p.shape) for name, p in named}
+            row_is = {"row": "one update" if per_update else "mean over the updates of one rollout"}
+            sink = GradientLogWriter(sink, layout, about=row_is | (about or {}), keep=keep)
+        elif keep is not None:
+            raise ValueError(
+                f"keep is {keep}, but only a log in a directory is resumed: give its path, or leave out keep"
+            )
+        self.log: GradientSink = sink
         self.per_update, self.env_steps, self.updates, self._last_update = per_update, 0, 0, 0
         device = self._parameters[0].device
-        self._gradient = torch.zeros(self.log.parameters, device=device)
+        self._gradient = torch.zeros(sum(p.numel() for p in self._parameters), device=device)
         self._places, start = {}, 0
         for parameter in self._parameters:
             self._places[parameter] = self._gradient[start : start + parameter.numel()].view(parameter.shape)
@@ -158,7 +165,7 @@ class GradientRecorder:
             self.log.append(row)
 
     def close(self) -> None:
-        """Detach from module and optimizer, and close the log."""
+        """Detach from module and optimizer, and close the log or sink."""
         for hook in self._hooks:
             hook.remove()
         self.log.close()

@@ -1,7 +1,5 @@
 """Training as a run: PPO with recorder, checkpoints, exact measures and progress, resumable at any time."""
 
-import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +12,11 @@ from ..envs.cheese_maze import CheeseMaze
 from ..envs.generator import make_levels
 from .allocator import keep_freed_memory
 from .behaviour import ExactBehaviour, network_policy
-from .files import RunFileError, load_tensors, save_tensors
+from .gradient_log import GradientSink, Training
 from .ppo import PPO
 from .recorder import GradientRecorder
-from .run import Run
+from .resuming import ProgressFile, resume, save_bundle
+from .run import Run, TrainSettings
 
 # The levels that every run is reported on, and (of another split) tuned on.
 REPORT_LEVEL_SEED = 0
@@ -42,8 +41,43 @@ def train(run: Run, *, on_rollout: OnRollout | None = None) -> None:
         _train(run, on_rollout)
 
 
-def _train(run: Run, on_rollout: OnRollout | None) -> None:
-    settings = run.settings
+def replay_training(settings: TrainSettings) -> Training:
+    """The training that `train` does of these settings, as often as wanted, its gradients going into a sink.
+
+    Nothing is written, measured or resumed. With one thread, on one machine, every row is bit for bit what `train`
+    records.
+
+    Args:
+        settings: of a run that records.
+
+    Returns:
+        A function of a sink; it leaves the number of torch's threads as it was.
+
+    Raises:
+        ValueError: the settings record nothing.
+    """
+    if settings.record == "none":
+        raise ValueError("record is 'none': there is no gradient to replay; give 'rollout' or 'update'")
+    settings = settings.resolved()
+
+    def training(sink: GradientSink) -> None:
+        threads = torch.get_num_threads()
+        try:
+            ppo = _new_learner(settings)
+            recorder = _recorder(settings, ppo, sink)
+            try:
+                while ppo.rollouts_done < settings.ppo.rollouts:
+                    _one_rollout(ppo, recorder, settings.record_terms_every)
+            finally:
+                recorder.close()
+        finally:
+            torch.set_num_threads(threads)
+
+    return training
+
+
+def _new_learner(settings: TrainSettings) -> PPO:
+    """The learner before its first rollout, and the process made ready for it."""
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     keep_freed_memory()
@@ -52,7 +86,25 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
     env = CheeseMaze(
         levels, settings.ppo.num_envs, seed=env_seed, time_limit=settings.time_limit, device=settings.device
     )
-    ppo = PPO(settings.ppo, settings.new_network(), env, seed=ppo_seed)
+    return PPO(settings.ppo, settings.new_network(), env, seed=ppo_seed)
+
+
+def _recorder(
+    settings: TrainSettings, ppo: PPO, sink: Path | GradientSink, keep: int | None = None
+) -> GradientRecorder:
+    return GradientRecorder(
+        ppo.network,
+        ppo.optimizer,
+        sink,
+        per_update=settings.record == "update",
+        keep=keep,
+        about={"term_rows_every_rollouts": settings.record_terms_every},
+    )
+
+
+def _train(run: Run, on_rollout: OnRollout | None) -> None:
+    settings = run.settings
+    ppo = _new_learner(settings)
     measured = None
     if settings.measure_every:
         measured = ExactBehaviour.of_world(
@@ -63,19 +115,12 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
             time_limit=settings.time_limit,
             device=settings.device,
         )
-    saved = _resume(run, ppo)
+    saved = resume(run, ppo)
     recorder = None
     if settings.record != "none":
-        recorder = GradientRecorder(
-            ppo.network,
-            ppo.optimizer,
-            run.gradients,
-            per_update=settings.record == "update",
-            keep=saved["rows"],
-            about={"term_rows_every_rollouts": settings.record_terms_every},
-        )
+        recorder = _recorder(settings, ppo, run.gradients, keep=saved["rows"])
         recorder.updates = ppo.rollouts_done * settings.ppo.epochs * settings.ppo.minibatches
-    progress = _ProgressFile(run, saved["progress_bytes"])
+    progress = ProgressFile(run, saved["progress_bytes"])
     if ppo.rollouts_done == 0:
         run.save_checkpoint(0, ppo.network)
         record: dict[str, Any] = {"rollout": 0, "env_steps": 0, "seconds": 0.0, "recording_seconds": 0.0}
@@ -94,9 +139,7 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
             if done % settings.save_every == 0 or last:
                 if recorder is not None:
                     recorder.log.sync()
-                state = ppo.state()
-                place = {"rows": recorder.log.rows if recorder else 0, "progress_bytes": progress.bytes}
-                save_tensors(_bundle(run), state, {name: str(value) for name, value in place.items()})
+                save_bundle(run, ppo, rows=recorder.log.rows if recorder else 0, progress=progress)
             if on_rollout is not None:
                 on_rollout(record)
     finally:
@@ -126,52 +169,3 @@ def _measures(behaviour: ExactBehaviour | None, ppo: PPO) -> dict[str, Any]:
     with torch.no_grad():
         measured = behaviour.measure(network_policy(ppo.network))
     return {"measures": {name: float(values.mean()) for name, values in measured.items()}}
-
-
-def _bundle(run: Run) -> Path:
-    return run.path("checkpoints", "resume.safetensors")
-
-
-def _resume(run: Run, ppo: PPO) -> dict[str, int]:
-    """Bring the learner to the run's last saved state; how many log rows and progress bytes belong to it."""
-    if not _bundle(run).exists():
-        learned = max((record["rollout"] for record in run.progress()), default=0)
-        if (
-            learned > run.settings.save_every
-        ):  # there was a bundle: starting anew would wipe what was recorded
-            raise RunFileError(
-                f"{_bundle(run)} is missing, though {learned} rollouts are recorded: restore it, or train in another "
-                f"directory"
-            )
-        return {"rows": 0, "progress_bytes": 0}
-    state, place = load_tensors(_bundle(run))
-    try:
-        ppo.load_state(state)
-        return {name: int(place[name]) for name in ("rows", "progress_bytes")}
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise RunFileError(
-            f"{_bundle(run)} does not fit this run ({error}); remove it to train anew"
-        ) from None
-
-
-class _ProgressFile:
-    """progress.jsonl: one line per rollout, appended whole; what lies beyond `keep` bytes is dropped."""
-
-    def __init__(self, run: Run, keep: int):
-        path = run.path("progress.jsonl")
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-        if os.fstat(self._file).st_size < keep:
-            raise RunFileError(f"{path} is shorter than when the run was saved; restore it")
-        os.ftruncate(self._file, keep)
-        os.lseek(self._file, 0, os.SEEK_END)
-        self.bytes = keep
-
-    def append(self, record: dict[str, Any]) -> None:
-        line = (json.dumps(record, allow_nan=False) + "\n").encode()
-        written = os.write(self._file, line)
-        if written != len(line):
-            raise OSError(28, "No space left on device while writing progress.jsonl; free space and resume")
-        self.bytes += written
-
-    def close(self) -> None:
-        os.close(self._file)

@@ -56,14 +56,14 @@ class Entry:
 def entries(base: DigitSettings, seeds: int) -> list[Entry]:
     """The lines: every network with every optimizer, then the main one at other batch sizes.
 
-    The two middle networks and the batch sizes take all seeds, the costlier networks half of them, rounded up.
+    The two middle networks and the batch sizes take all seeds, the costlier networks half of them.
     """
     lines = [
         Entry(
             network,
             optimizer,
             replace(base, **shape, **({"optimizer": "sgd"} | how)),
-            seeds if network in _OF_MOST_SEEDS else -(-seeds // 2),
+            seeds if network in _OF_MOST_SEEDS else max(1, seeds // 2),
         )
         for network, shape in _NETWORKS.items()
         for optimizer, how in _OPTIMIZERS.items()

@@ -145,7 +145,9 @@ class FirstPass(TermSink):
         self._records.append(row.record(scale=1.0, checksum=zlib.crc32(row.gradient.data)))
         if self._sketch is None and not self._fits(row):
             self._sketch = Sketch(self._parameters, self._width, seed=self._seed)
-            self._held = {half: [self._sketch(part) for part in rows] for half, rows in self._held.items()}
+            for rows in self._held.values():
+                for number, held in enumerate(rows):  # one by one, so that the window empties meanwhile
+                    rows[number] = self._sketch(held)
         self._held[row.half].append(
             row.gradient.copy() if self._sketch is None else self._sketch(row.gradient)
         )

@@ -1,4 +1,5 @@
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,20 @@ def test_terms_that_were_not_recorded_are_named(tmp_path: Path) -> None:
         log.rows("policy")
     with pytest.raises(ValueError, match="without halves"):
         log.rows(half="A")
+
+
+def test_a_rows_record_is_what_the_index_holds(tmp_path: Path) -> None:
+    [gradient] = rows(1)
+    row = Row(gradient, 7, 700, averaged=3, term="policy", half="A", lr=0.5, whole_norm=2.0, clip=0.25)
+    writer = GradientLogWriter(tmp_path / "g", LAYOUT)
+    writer.append(row)
+    writer.close()
+    [stored] = GradientLog(tmp_path / "g").index
+    content = (tmp_path / "g" / "rows.bin").read_bytes()
+    [made] = row.record(scale=float(stored["scale"]), checksum=zlib.crc32(content))
+    assert made == stored
+    assert (made["update"], made["env_steps"], made["averaged"], made["half"]) == (7, 700, 3, b"A")
+    assert made["norm"] == pytest.approx(np.linalg.norm(gradient.astype(float)), rel=1e-12)
 
 
 def test_a_memory_map_shows_the_raw_rows(tmp_path: Path) -> None:

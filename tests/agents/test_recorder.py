@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
-from goalcut.agents.gradient_log import GradientLog
+from goalcut.agents.gradient_log import GradientLog, GradientLogWriter, Row
 from goalcut.agents.recorder import GradientError, GradientRecorder
 
 
@@ -147,6 +147,74 @@ def test_a_closed_recorder_leaves_no_hook_behind(tmp_path: Path) -> None:
     loss_of(network, inputs, targets).backward()
     optimizer.step()
     assert len(GradientLog(tmp_path)) == 0
+
+
+class NormsOfRows:
+    """A sink that keeps of each row only what tells it from others."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, int, float]] = []
+        self.closed = False
+
+    @property
+    def rows(self) -> int:
+        return len(self.seen)
+
+    def append(self, row: Row) -> None:
+        norm = float(np.linalg.norm(row.gradient.astype(np.float64)))
+        self.seen.append((row.term, row.half, row.update, norm))
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("per_update", [False, True])
+def test_a_sink_takes_the_rows_that_a_log_would(tmp_path: Path, per_update: bool) -> None:
+    sink = NormsOfRows()
+    for target in (tmp_path, sink):
+        network, optimizer, inputs, targets = model()
+        recorder = GradientRecorder(network, optimizer, target, per_update=per_update)
+        for update in range(4):
+            optimizer.zero_grad()
+            for half, samples in (("A", slice(0, 16)), ("B", slice(16, 32))):
+                loss = loss_of(network, inputs[samples], targets[samples], 0.5)
+                if update == 0:
+                    recorder.record_terms({"fit": loss}, update, half=half)
+                with recorder.half(half):
+                    loss.backward()
+            optimizer.step()
+            if not per_update and update % 2:
+                recorder.end_row(update)
+        recorder.close()
+    index = GradientLog(tmp_path).index
+    assert recorder.log is sink
+    assert sink.closed
+    assert sink.rows == len(index) == (2 + 8 if per_update else 2 + 4)
+    for (term, half, update, norm), record in zip(sink.seen, index, strict=True):
+        assert (term.encode(), half.encode(), update) == (record["term"], record["half"], record["update"])
+        assert norm == pytest.approx(record["norm"], rel=1e-12)
+
+
+def test_a_log_given_as_a_sink_holds_the_same_bytes(tmp_path: Path) -> None:
+    layout = {name: tuple(p.shape) for name, p in model()[0].named_parameters()}
+    for target in (tmp_path / "path", GradientLogWriter(tmp_path / "sink", layout)):
+        network, optimizer, inputs, targets = model()
+        recorder = GradientRecorder(network, optimizer, target, per_update=True)
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss_of(network, inputs, targets).backward()
+            optimizer.step()
+        recorder.close()
+    for file in ("rows.bin", "rows.index"):
+        assert (tmp_path / "path" / file).read_bytes() == (tmp_path / "sink" / file).read_bytes()
+
+
+def test_a_sink_cannot_be_resumed() -> None:
+    network, optimizer, *_ = model()
+    with pytest.raises(ValueError, match="keep is 3, but only a log in a directory is resumed"):
+        GradientRecorder(network, optimizer, NormsOfRows(), keep=3)
 
 
 def test_an_unknown_half_is_refused(tmp_path: Path) -> None:
