@@ -5,83 +5,33 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from .inputs import PASSED, Inputs, dig
-from .style import GREY, INK, MEASURE_STYLES, PALE, VIOLET, decimal, finite, finites, steps
+from .inputs import Inputs, dig
+from .style import GREY, INK, PALE, VIOLET, decimal, finite, finites
 
-MILLION = 1e6
+# How the untrained agent, the one that chooses at random and the best possible are drawn.
+LINES_OF_REFERENCE = ("dot", "dash", "solid")
 _LEAST_EIGENVALUE = 1e-4
-_ENV_STEPS = {"title": {"text": "env steps (millions)"}, "rangemode": "tozero"}
 
 
-def retention_over_training(inputs: Inputs) -> go.Figure:
-    """How much of its final change each goal has made at each time, and where corner-seeking passes 0.7."""
-    figure = go.Figure()
-    for name in ("corner_reach", "cheese_from_corner", "navigation"):
-        at, _ = inputs.curve(name)
-        values = inputs.retention_curve(name)
-        if values:
-            figure.add_trace(_curve(name, at, values, thin=name == "navigation"))
-    passing = inputs.passing()
-    if passing is not None and inputs.retention_curve("corner_reach"):
-        text = f"corner_reach passes {PASSED}<br>at {steps(passing.env_steps)} env steps"
-        figure.add_vline(
-            x=passing.env_steps / MILLION, line={"color": GREY, "width": 1, "dash": "dot"}, layer="below"
-        )
-        there = passing.cheese_retention
-        if there is not None:
-            text += f";<br>cheese_from_corner {decimal(there)}"
-            style = MEASURE_STYLES["cheese_from_corner"]
-            marker = {"color": "#ffffff", "size": 10, "line": {"color": style.colour, "width": 2}}
-            figure.add_scatter(
-                x=[passing.env_steps / MILLION],
-                y=[there],
-                mode="markers",
-                marker=marker,
-                showlegend=False,
-                hovertemplate=f"cheese_from_corner {decimal(there)}<extra></extra>",
-            )
-        late = passing.env_steps > 0.6 * (inputs.env_steps or 0)
-        figure.add_annotation(
-            x=passing.env_steps / MILLION,
-            y=0.06,
-            yref="paper",
-            text=text,
-            showarrow=False,
-            xanchor="right" if late else "left",
-            xshift=-8 if late else 8,
-            yanchor="bottom",
-            align="right" if late else "left",
-            font={"size": 12, "color": GREY},
-            bgcolor="rgba(255,255,255,0.8)",
-        )
-    for height in (0, 1):
-        figure.add_hline(y=height, line={"color": PALE, "width": 1}, layer="below")
-    figure.update_xaxes(**_ENV_STEPS)
-    figure.update_yaxes(title={"text": "share of the final change"})
-    figure.update_layout(hovermode="x unified")
-    return figure
-
-
-def measure_over_training(inputs: Inputs, name: str) -> go.Figure:
-    """One measure against env steps, between its reference lines, ending in the evaluation with its interval."""
-    figure = go.Figure()
-    references = (("untrained", "dot"), ("uniform", "dash"), ("best", "solid"))
-    for agent, dash in references:
+def measure_over_training(inputs: Inputs[Any], name: str) -> go.Figure:
+    """One measure against training time, between its reference lines, ending in the evaluation with its interval."""
+    figure, style = go.Figure(), inputs.measure_styles[name]
+    references = [agent for agent in inputs.agent_names if agent != "trained"]
+    for agent, dash in zip(references, LINES_OF_REFERENCE, strict=False):
         value = inputs.measure(agent, name)["mean"]
         if value is not None:
             figure.add_hline(y=value, line={"color": GREY, "width": 1, "dash": dash}, layer="below")
-    at, values = inputs.curve(name)
-    figure.add_trace(_curve(name, at, values))
+    figure.add_trace(curve(inputs, name, inputs.curve(name)[1]))
     trained = inputs.measure("trained", name)
     if (
-        inputs.env_steps
+        inputs.trained_for
         and trained["mean"] is not None
         and trained["low"] is not None
         and trained["high"] is not None
     ):
         mean, low, high = trained["mean"], trained["low"], trained["high"]
         figure.add_scatter(
-            x=[inputs.env_steps / MILLION],
+            x=[inputs.trained_for / inputs.axis.unit],
             y=[mean],
             error_y={
                 "type": "data",
@@ -91,13 +41,13 @@ def measure_over_training(inputs: Inputs, name: str) -> go.Figure:
                 "width": 3,
             },
             mode="markers",
-            marker={"color": MEASURE_STYLES[name].colour, "size": 6},
+            marker={"color": style.colour, "size": 6},
             hovertemplate=f"evaluation {decimal(mean)} [{decimal(low)} to {decimal(high)}]<extra></extra>",
         )
-    figure.update_xaxes(**_ENV_STEPS)
+    figure.update_xaxes(title={"text": inputs.axis.title}, rangemode="tozero")
     figure.update_yaxes(range=[-0.03, 1.05], dtick=0.5)
-    title = {"text": f"<b>{name}</b>  {MEASURE_STYLES[name].means}", "x": 0.02, "y": 0.97, "yanchor": "top"}
-    title["font"] = {"size": 12.5, "color": MEASURE_STYLES[name].colour}
+    title = {"text": f"<b>{name}</b>  {style.means}", "x": 0.02, "y": 0.97, "yanchor": "top"}
+    title["font"] = {"size": 12.5, "color": style.colour}
     figure.update_layout(title=title, showlegend=False, margin={"t": 30, "l": 40, "r": 10, "b": 42})
     return figure
 
@@ -133,17 +83,17 @@ def spectrum(analysis: dict[str, Any]) -> go.Figure:
             line=line,
             hovertemplate="number %{x}: %{y:.3g} of the largest<extra>" + name + "</extra>",
         )
-    _mark_height(figure, 0.1, "a tenth of the largest")
+    mark_height(figure, 0.1, "a tenth of the largest")
     floor = finite(analysis.get("floor"))
     if floor and floor > least / 3:
-        _mark_height(figure, floor, "floor of the method")
+        mark_height(figure, floor, "floor of the method")
     figure.update_xaxes(type="log", title={"text": "number of the singular value"}, dtick=1)
     figure.update_yaxes(type="log", title={"text": "σ / largest σ"}, dtick=1, exponentformat="none")
     return figure
 
 
 def cross_half(analysis: dict[str, Any]) -> go.Figure:
-    """Eigenvalues that two halves of the environments share, the sign-flipped rows' largest as the bar to pass."""
+    """Eigenvalues that the two halves of every row share, the sign-flipped rows' largest as the bar to pass."""
     halves = analysis["cross_half"]
     values = finites(halves.get("eigenvalues"))
     null = [value for value in finites(halves.get("null_top")) if value is not None and value > 0]
@@ -154,19 +104,19 @@ def cross_half(analysis: dict[str, Any]) -> go.Figure:
     groups: dict[str, list[tuple[int, float]]] = {
         "signal": [],
         "not told from noise": [],
-        "negative: noise": [],
+        "negative": [],
     }
     for number, value in enumerate(values, start=1):
         if value is None or value == 0:
             continue
         passes = number <= told if told is not None else bar is None or value > bar
-        name = "negative: noise" if value < 0 else "signal" if passes else "not told from noise"
+        name = "negative" if value < 0 else "signal" if passes else "not told from noise"
         place = len(values) - number + 1 if value < 0 else number
         groups[name].append((place, abs(value) / largest))
     looks = {
         "signal": {"color": INK, "size": 6},
         "not told from noise": {"color": PALE, "size": 5},
-        "negative: noise": {"color": "#ffffff", "size": 5, "line": {"color": "#b4534b", "width": 1.2}},
+        "negative": {"color": "#ffffff", "size": 5, "line": {"color": "#b4534b", "width": 1.2}},
     }
     for name, points in groups.items():
         if points:
@@ -187,7 +137,7 @@ def cross_half(analysis: dict[str, Any]) -> go.Figure:
             line_width=0,
             layer="below",
         )
-        _mark_height(figure, bar / largest, "largest of the sign-flipped spectra")
+        mark_height(figure, bar / largest, "largest of the sign-flipped spectra")
     figure.update_xaxes(type="log", title={"text": "number of the eigenvalue, by size"}, dtick=1)
     heights = [height for points in groups.values() for _, height in points]
     # Eigenvalues of next to nothing would take most of the axis.
@@ -201,21 +151,20 @@ def cross_half(analysis: dict[str, Any]) -> go.Figure:
     return figure
 
 
-def _curve(
-    name: str, at: list[float | None], values: list[float | None], *, thin: bool = False
-) -> go.Scatter:
-    style = MEASURE_STYLES[name]
+def curve(inputs: Inputs[Any], name: str, values: list[float | None], *, thin: bool = False) -> go.Scatter:
+    """Values of a measure against training time, in the measure's colour."""
+    at, style = inputs.curve(name)[0], inputs.measure_styles[name]
     return go.Scatter(
-        x=[None if step is None else step / MILLION for step in at],
+        x=[None if time is None else time / inputs.axis.unit for time in at],
         y=values,
         mode="lines",
         name=f"{name} ({style.means})",
         line={"color": style.colour, "width": 1.5 if thin else 2.5},
-        hovertemplate="%{y:.2f} at %{x:.2f}M<extra>" + name + "</extra>",
+        hovertemplate=f"%{{y:.2f}} at {inputs.axis.hover}<extra>{name}</extra>",
     )
 
 
-def _mark_height(figure: go.Figure, height: float, text: str) -> None:
+def mark_height(figure: go.Figure, height: float, text: str) -> None:
     """A named horizontal line on a logarithmic axis, its name at the left, below it."""
     figure.add_hline(y=height, line={"color": GREY, "width": 1, "dash": "dot"}, layer="below")
     figure.add_annotation(

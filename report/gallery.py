@@ -14,7 +14,8 @@ from ..agents.parameters import set_parameters
 from ..agents.run import Run
 from ..envs.generator import make_levels
 from ..envs.levels import Level
-from .inputs import Inputs, dig
+from .inputs import dig
+from .maze_inputs import MazeInputs
 from .style import finite
 
 _LEVELS = 400
@@ -56,7 +57,7 @@ class ShownLevel:
     walks: list[Walk]
 
 
-def shown_levels(inputs: Inputs) -> list[ShownLevel]:
+def shown_levels(inputs: MazeInputs) -> list[ShownLevel]:
     """The chosen levels; empty where the world has no conflict levels or the run is not trained."""
     run, world = inputs.run, inputs.run.settings.world
     if not run.trained or world.corner_size == world.size:
@@ -81,7 +82,7 @@ def shown_levels(inputs: Inputs) -> list[ShownLevel]:
     ]
 
 
-def evaluated_levels(inputs: Inputs) -> int:
+def evaluated_levels(inputs: MazeInputs) -> int:
     """How many conflict levels the choice is made from."""
     known = finite(dig(inputs.evaluation, "levels")) or finite(dig(inputs.ablation, "levels"))
     return min(_LEVELS, int(known)) if known and known >= 1 else _LEVELS

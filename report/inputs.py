@@ -1,48 +1,55 @@
 """What a report reads of a run: every file that is there, None for each that is not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from ..agents.behaviour import MEASURES
 from ..agents.files import RunFileError, read_json
 from ..agents.parameters import parameter_layout
-from ..agents.run import Run
-from .style import finite, finites
+from ..agents.run_directory import RunDirectory
+from .style import MeasureStyle, TimeAxis, finite, finites
 
-# The share of what training changed at which a goal counts as learned.
-PASSED = 0.7
 # Below this change of a measure its retention is a quotient of noise.
 LEAST_CHANGE = 0.05
 
-
-@dataclass(frozen=True)
-class Passing:
-    """Where corner-seeking was first learned, and how far cheese-seeking was then."""
-
-    env_steps: float
-    cheese_retention: float | None
+R = TypeVar("R", bound=RunDirectory[Any])
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The contents of a run directory.
+class Inputs(Generic[R]):
+    """The contents of a run directory; what a kind of learner adds is what its measures and its time are called.
 
     Attributes:
         run: the run.
         config: config.json, whole.
-        progress: one record per rollout.
+        progress: one record per rollout or stretch of updates.
         evaluation, analysis, ablation, summary: the files of those names, or None.
         profiles: (T, k) of the directions, or None.
         strengths: their singular values, (k,) or empty.
         measured: the records of `progress` that hold measures.
     """
 
-    run: Run
+    run_type: ClassVar[type[RunDirectory[Any]]]
+    axis: ClassVar[TimeAxis]
+    """What training time is counted in."""
+    agent_names: ClassVar[Mapping[str, str]]
+    """Agents that are measured, in reading order, and what they are called."""
+    measure_styles: ClassVar[Mapping[str, MeasureStyle]]
+    goals: ClassVar[tuple[str, ...]]
+    """What cuts may remove."""
+    halved: ClassVar[str]
+    """What the two halves of a row are of."""
+    whole: ClassVar[str]
+    """The command that makes the whole run."""
+    staged: ClassVar[bool]
+    """Whether each part of a run has a command of its own."""
+
+    run: R
     config: dict[str, Any]
     progress: list[dict[str, Any]]
     evaluation: dict[str, Any] | None = None
@@ -54,13 +61,13 @@ class Inputs:
     measured: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, directory: Path) -> "Inputs":
+    def of(cls, directory: Path) -> Self:
         """Read a run directory.
 
         Raises:
             RunFileError: it is no run directory, or one of its files is damaged.
         """
-        run = Run(directory)
+        run: Any = cls.run_type(directory)
         progress = run.progress()
         profiles, strengths = _profiles(run.directory / "analysis" / "directions.safetensors")
         return cls(
@@ -81,6 +88,10 @@ class Inputs:
         """Parameter name → (start, stop, shape) of the run's network."""
         return parameter_layout(self.run.settings.new_network())
 
+    def module_name(self, module: str) -> str:
+        """What a module of the network is called."""
+        return module
+
     @property
     def parameters(self) -> int:
         """How many parameters the network has, P."""
@@ -89,9 +100,9 @@ class Inputs:
     # Training.
 
     @property
-    def env_steps(self) -> float | None:
-        """Env steps trained."""
-        return finite(self.progress[-1].get("env_steps")) if self.progress else None
+    def trained_for(self) -> float | None:
+        """Env steps or updates trained."""
+        return finite(self.progress[-1].get(self.axis.field)) if self.progress else None
 
     @property
     def seconds(self) -> float | None:
@@ -101,52 +112,23 @@ class Inputs:
         return finite(known) if known is not None else (sum(spent) if spent else None)
 
     def curve(self, measure: str) -> tuple[list[float | None], list[float | None]]:
-        """Env steps and values of a measure over training."""
+        """Times and values of a measure over training."""
         return (
-            [finite(record.get("env_steps")) for record in self.measured],
+            [finite(record.get(self.axis.field)) for record in self.measured],
             [finite(record["measures"].get(measure)) for record in self.measured],
         )
 
-    def retention_curve(self, measure: str) -> list[float | None]:
-        """The curve as the share of what training changed in the end; empty where it changed next to nothing."""
-        _, values = self.curve(measure)
-        if (
-            not values
-            or values[0] is None
-            or values[-1] is None
-            or abs(values[-1] - values[0]) < LEAST_CHANGE
-        ):
-            return []
-        first, last = values[0], values[-1]
-        return [None if value is None else (value - first) / (last - first) for value in values]
-
-    def passing(self) -> Passing | None:
-        """Where the retention of corner_reach first passes `PASSED`, by analysis.json or the learning curves."""
-        at = finite(dig(self.analysis, "behaviour", "corner_passes_env_steps"))
-        if at is not None:
-            return Passing(at, finite(dig(self.analysis, "behaviour", "cheese_retention_there")))
-        steps, _ = self.curve("corner_reach")
-        corner, cheese = self.retention_curve("corner_reach"), self.retention_curve("cheese_from_corner")
-        for here in range(1, len(corner)):
-            before, after, start, stop = corner[here - 1], corner[here], steps[here - 1], steps[here]
-            if (
-                before is None
-                or after is None
-                or start is None
-                or stop is None
-                or not before < PASSED <= after
-            ):
-                continue
-            way = (PASSED - before) / (after - before)
-            left, right = cheese[here - 1 : here + 1] if cheese else (None, None)
-            there = None if left is None or right is None else left + way * (right - left)
-            return Passing(start + way * (stop - start), there)
-        return None
+    def row_times(self, rows: int) -> np.ndarray:
+        """The training time of every row of the log, (rows,); evenly spread where the file does not say."""
+        known = [time for time in finites(dig(self.analysis, self.axis.rows)) if time is not None]
+        return (
+            np.array(known) if len(known) == rows else np.linspace(0, self.trained_for or rows, rows + 1)[1:]
+        )
 
     # Measures.
 
     def measure(self, agent: str, name: str) -> dict[str, float | None]:
-        """mean, low and high of a measure of `untrained`, `trained`, `uniform` or `best`."""
+        """mean, low and high of a measure of one of `agent_names`."""
         entry = dig(self.evaluation, "agents", agent, name)
         if isinstance(entry, dict):
             return {end: finite(entry.get(end)) for end in ("mean", "low", "high")}
@@ -155,15 +137,18 @@ class Inputs:
             known = finite(dig(self.ablation, agent, name))
         if known is None and self.measured and agent in ("untrained", "trained"):
             record = self.measured[0 if agent == "untrained" else -1]
-            is_it = self.run.trained if agent == "trained" else record.get("rollout") == 0
+            is_it = self.run.trained if agent == "trained" else record.get(self.run.time_unit) == 0
             known = finite(record["measures"].get(name)) if is_it else None
         return {"mean": known, "low": None, "high": None}
 
     @property
     def agents(self) -> list[str]:
         """The agents of whom anything is measured, in reading order."""
-        order = ("untrained", "trained", "uniform", "best")
-        return [agent for agent in order if any(self.measure(agent, m)["mean"] is not None for m in MEASURES)]
+        return [
+            agent
+            for agent in self.agent_names
+            if any(self.measure(agent, name)["mean"] is not None for name in self.measure_styles)
+        ]
 
     # Cuts.
 
@@ -187,15 +172,20 @@ class Inputs:
         return [row for row in self.controls if row.get("control_of") == cut.get("name")]
 
     def best_cut(self, goal: str) -> dict[str, Any] | None:
-        """The most selective cut that removes `corner` or `cheese`."""
+        """The most selective cut that removes this goal."""
         return most_selective([row for row in self.cuts if row.get("removes") == goal])
+
+    def best_control(self, cut: dict[str, Any]) -> dict[str, Any] | None:
+        """The most selective control of a cut; of cuts of the same goal where it has none of its own."""
+        same_goal = [row for row in self.controls if row.get("removes") == cut.get("removes")]
+        return most_selective(self.controls_of(cut) or same_goal)
 
     @property
     def headline(self) -> list[dict[str, Any]]:
         """The cuts to show in mazes and dose–response; the best of each goal where the file names none."""
         by_name = {row.get("name"): row for row in self.rows}
         named = [by_name[name] for name in (self.ablation or {}).get("headline") or [] if name in by_name]
-        best = [self.best_cut(goal) for goal in ("corner", "cheese")]
+        best = [self.best_cut(goal) for goal in self.goals]
         return named or [row for row in best if row is not None]
 
 
@@ -214,7 +204,21 @@ def most_selective(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return max(known, key=lambda row: row["selectivity"], default=None)
 
 
-def direction_fields(inputs: Inputs) -> dict[str, list[float | None]]:
+def told_apart(cut: dict[str, Any], control: dict[str, Any]) -> bool:
+    """Whether a cut is more selective than its control, by their intervals where there are any."""
+    low = (finites(cut.get("selectivity_interval")) or [None])[0]
+    high = (finites(control.get("selectivity_interval")) or [None])[-1]
+    low = finite(cut.get("selectivity")) if low is None else low
+    high = finite(control.get("selectivity")) if high is None else high
+    return low is None or high is None or low > high
+
+
+def without_cut(row: dict[str, Any]) -> str:
+    """A control's name without that of its cut, which stands above it."""
+    return str(row.get("name")).removesuffix(f" | {row.get('control_of')}")
+
+
+def direction_fields(inputs: Inputs[Any]) -> dict[str, list[float | None]]:
     """centre_of_mass, early_share, late_share, singular_values of the directions, each (k,) or empty."""
     directions = dig(inputs.analysis, "directions") or {}
     fields = {name: finites(directions.get(name)) for name in ("centre_of_mass", "early_share", "late_share")}

@@ -1,14 +1,15 @@
 """Figures of the directions: when each was pushed, how strongly, and in which modules it lives."""
 
 import math
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from .figures import MILLION
+from .figures import curve
 from .inputs import Inputs, dig, direction_fields
-from .style import GOAL_MEASURES, GREY, INK, MEASURE_STYLES, decimal, finite, finites, steps
+from .style import GREY, INK, decimal, finite, steps
 
 SHOWN = 40
 # A profile is drawn in so many stretches: fewer than rows, as single rows are mostly noise.
@@ -18,14 +19,14 @@ _HEAT = [[0, "#ffffff"], [0.03, "#e9eef7"], [0.12, "#bccbe4"], [0.35, "#6f8fc2"]
 _LINE_COLOURS = ("#3f8f6b", "#8b93a1", "#7a4fa3", "#111827")
 
 
-def shown_directions(inputs: Inputs) -> np.ndarray:
+def shown_directions(inputs: Inputs[Any]) -> np.ndarray:
     """Indices of the strongest directions, ordered by centre of mass."""
     centres = direction_fields(inputs)["centre_of_mass"]
     known = [index for index, centre in enumerate(centres[:SHOWN]) if centre is not None]
     return np.array(sorted(known, key=lambda index: centres[index] or 0.0), dtype=int)
 
 
-def heatmap(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> go.Figure:
+def heatmap(inputs: Inputs[Any], profiles: np.ndarray, shown: np.ndarray) -> go.Figure:
     """Squared profiles (T, k) of the directions shown, earliest first, each over its own peak."""
     at, energy, parts = _stretches(inputs, profiles, shown)
     density = np.array([energy[part].mean(axis=0) for part in parts])
@@ -36,14 +37,16 @@ def heatmap(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> go.Figur
             z=(density / density.max(axis=0).clip(1e-30)).T.round(3).tolist(),
             colorscale=_HEAT,
             showscale=False,
-            hovertemplate="number %{y} by time<br>%{x:.2f}M env steps<br>%{z:.2f} of its own peak<extra></extra>",
+            hovertemplate="number %{y} by time<br>"
+            + inputs.axis.hover
+            + "<br>%{z:.2f} of its own peak<extra></extra>",
         )
     )
     figure.update_yaxes(title={"text": "directions, earliest first"}, range=[len(shown) + 0.5, 0.5])
-    return _on_time_axis(figure, inputs, at)
+    return on_time_axis(figure, inputs, at)
 
 
-def running_energy(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> go.Figure:
+def running_energy(inputs: Inputs[Any], profiles: np.ndarray, shown: np.ndarray) -> go.Figure:
     """The share of its energy that each of a few directions has spent by each time, beside an even push."""
     at, energy, parts = _stretches(inputs, profiles, shown)
     centres = direction_fields(inputs)["centre_of_mass"]
@@ -57,7 +60,7 @@ def running_energy(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> g
             mode="lines",
             name=f"{name} (centre {decimal(centres[index])})",
             line={"color": colour, "width": 2},
-            hovertemplate="%{y:.2f} of its energy by %{x:.2f}M<extra>" + name + "</extra>",
+            hovertemplate=f"%{{y:.2f}} of its energy by {inputs.axis.hover}<extra>{name}</extra>",
         )
     figure.add_scatter(
         x=times,
@@ -68,27 +71,16 @@ def running_energy(inputs: Inputs, profiles: np.ndarray, shown: np.ndarray) -> g
         hoverinfo="skip",
     )
     figure.update_yaxes(title={"text": "share of energy so far"}, range=[-0.02, 1.04], dtick=0.5)
-    return _on_time_axis(figure, inputs, at)
+    return on_time_axis(figure, inputs, at)
 
 
-def behaviour(inputs: Inputs, profiles: np.ndarray) -> go.Figure:
-    """What the agent did meanwhile: both goals, on the time axis of the profiles."""
-    figure = go.Figure()
-    for measure in GOAL_MEASURES.values():
-        at, values = inputs.curve(measure)
-        style = MEASURE_STYLES[measure]
-        figure.add_scatter(
-            x=[None if step is None else step / MILLION for step in at],
-            y=values,
-            mode="lines",
-            name=f"{measure} ({style.means})",
-            line={"color": style.colour, "width": 2.5},
-            hovertemplate="%{y:.2f} at %{x:.2f}M<extra>" + measure + "</extra>",
-        )
+def behaviour(inputs: Inputs[Any], profiles: np.ndarray, measures: tuple[str, ...]) -> go.Figure:
+    """What the agent did meanwhile: some measures, on the time axis of the profiles."""
+    figure = go.Figure([curve(inputs, measure, inputs.curve(measure)[1]) for measure in measures])
     figure.update_yaxes(title={"text": "probability"}, range=[-0.02, 1.04], dtick=0.5)
-    figure.update_xaxes(title={"text": "env steps (millions)"})
+    figure.update_xaxes(title={"text": inputs.axis.title})
     figure.update_layout(margin={"b": 46})
-    return _on_time_axis(figure, inputs, _row_env_steps(inputs, len(profiles)) / MILLION)
+    return on_time_axis(figure, inputs, inputs.row_times(len(profiles)) / inputs.axis.unit)
 
 
 def modules(
@@ -138,13 +130,14 @@ def modules(
     return figure
 
 
-def time_and_strength(inputs: Inputs) -> go.Figure:
+def time_and_strength(inputs: Inputs[Any]) -> go.Figure:
     """Centre of mass against singular value, every direction."""
     fields = direction_fields(inputs)
     centres, strengths = fields["centre_of_mass"], fields["singular_values"]
     count = min(len(centres), len(strengths))
+    early = fields["early_share"]
     shares = [
-        decimal(fields["early_share"][i]) if i < len(fields["early_share"]) else "–" for i in range(count)
+        f"<br>energy before the split {decimal(early[i])}" if i < len(early) else "" for i in range(count)
     ]
     figure = go.Figure(
         go.Scatter(
@@ -154,7 +147,7 @@ def time_and_strength(inputs: Inputs) -> go.Figure:
             marker={"color": INK, "size": 7, "opacity": 0.65},
             customdata=[[i + 1, shares[i]] for i in range(count)],
             hovertemplate="number %{customdata[0]} by strength<br>centre of mass %{x:.2f}<br>σ %{y:.3g}"
-            "<br>energy before the split %{customdata[1]}<extra></extra>",
+            "%{customdata[1]}<extra></extra>",
         )
     )
     figure.add_vline(
@@ -190,34 +183,26 @@ def _examples(shown: np.ndarray) -> dict[int, str]:
 
 
 def _stretches(
-    inputs: Inputs, profiles: np.ndarray, shown: np.ndarray
+    inputs: Inputs[Any], profiles: np.ndarray, shown: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Million env steps of every row (T,), energy of every row (T, shown), and the rows of every stretch drawn."""
-    at = _row_env_steps(inputs, len(profiles)) / MILLION
+    """Place of every row on the time axis (T,), energy of every row (T, shown), and the rows of every stretch drawn."""
+    at = inputs.row_times(len(profiles)) / inputs.axis.unit
     energy = profiles[:, shown].astype(float) ** 2
     parts = np.array_split(np.arange(len(at)), min(len(at), _STRETCHES))
     return at, energy / energy.sum(axis=0).clip(1e-30), parts
 
 
-def _on_time_axis(figure: go.Figure, inputs: Inputs, at: np.ndarray) -> go.Figure:
+def on_time_axis(figure: go.Figure, inputs: Inputs[Any], at: np.ndarray) -> go.Figure:
     """The axis that the three plots of profiles share, margins included, with the split of early and late."""
     split = finite(dig(inputs.analysis, "directions", "split_env_steps"))
     if split is not None:
-        figure.add_vline(x=split / MILLION, line={"color": INK, "width": 1, "dash": "dot"})
-    figure.update_xaxes(range=[0, float(max(at.max(), (inputs.env_steps or 0) / MILLION))], automargin=False)
+        figure.add_vline(x=split / inputs.axis.unit, line={"color": INK, "width": 1, "dash": "dot"})
+    end = max(at.max(), (inputs.trained_for or 0) / inputs.axis.unit)
+    figure.update_xaxes(range=[0, float(end)], automargin=False)
     figure.update_yaxes(automargin=False)
-    figure.update_layout(
-        margin={"l": 56, "r": 14, "t": 10, "b": figure.layout.margin.b or 22}, showlegend=True
-    )
+    bottom = figure.to_plotly_json()["layout"].get("margin", {}).get("b", 22)
+    figure.update_layout(margin={"l": 56, "r": 14, "t": 10, "b": bottom}, showlegend=True)
     return figure
-
-
-def _row_env_steps(inputs: Inputs, rows: int) -> np.ndarray:
-    """Env steps of every row; evenly spread where the file does not say."""
-    known = [step for step in finites(dig(inputs.analysis, "env_steps")) if step is not None]
-    if len(known) == rows:
-        return np.array(known)
-    return np.linspace(0, inputs.env_steps or rows, rows + 1)[1:]
 
 
 def _ticks(values: list[float]) -> list[float]:
@@ -240,7 +225,7 @@ def _module_colours(count: int) -> list[str]:
     return [str(colour) for colour in sample_colorscale("Viridis", places)]
 
 
-def split_text(inputs: Inputs) -> str:
+def split_text(inputs: Inputs[Any]) -> str:
     """What the dotted line of the profile figure stands for."""
     split = finite(dig(inputs.analysis, "directions", "split_env_steps"))
     return "" if split is None else f"dotted: {steps(split)} env steps, which part early from late"

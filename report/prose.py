@@ -4,102 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from .inputs import LEAST_CHANGE, PASSED, Inputs, dig, direction_fields
-from .style import count, decimal, duration, finite, finites, steps
+from .inputs import LEAST_CHANGE, Inputs, dig, direction_fields
+from .style import count, decimal, finite, finites, percent, steps
 
-GLOSSARY = {
-    "level": "One maze: its walls, where the mouse starts, where the cheese lies.",
-    "corner region": "The k×k cells at the top right, where the cheese always lay in training.",
-    "conflict level": "A level with mouse and cheese both outside the corner region: the two goals part.",
+# What every report's words mean.
+WORDS = {
     "direction": "A unit vector in parameter space, here a left singular vector of the recorded gradients.",
     "profile": "The right singular vector of a direction: how strongly it was pushed at each time of training.",
     "centre of mass": "The mean time of a squared profile, 0 the start of training and 1 its end.",
     "cut": "Removing directions: taking back what training moved along them, wholly or by a dose.",
     "control": "The same change of parameters chosen without the idea on trial, such as random directions.",
-    "retention": "What a cut leaves of a measure: (cut − untrained) / (trained − untrained); 1 is kept, 0 is removed.",
-    "selectivity": "Retention of the goal to keep minus retention of the goal to remove; 1 is a perfect cut.",
 }
-_STARTS = {"bottom_left": "starting bottom left", "random": "starting anywhere"}
-_CHEESES = {
-    "corner": "the cheese always in the {k}×{k} corner region at the top right",
-    "anywhere": "the cheese anywhere",
-    "conflict": "the cheese always outside the {k}×{k} corner region at the top right",
-}
-
-
-def trained_what(inputs: Inputs) -> str:
-    """World, network, env steps and seconds in one sentence."""
-    settings, world = inputs.run.settings, inputs.run.settings.world
-    article = "An" if settings.network[0] in "aeim" else "A"
-    text = f"{article} {settings.network} network of {count(inputs.parameters)} parameters was trained"
-    if inputs.env_steps is not None:
-        text += f" for {steps(inputs.env_steps)} env steps in {_unbroken(duration(inputs.seconds))}"
-    cheese = _CHEESES[world.cheese].format(k=world.corner_size)
-    if world.ood_share:
-        cheese += f" but for {decimal(100 * world.ood_share, 0)} % of levels"
-    return f"{text} on {world.size}×{world.size} mazes, the mouse {_STARTS[world.start]} and {cheese}."
-
-
-def learned_what(inputs: Inputs) -> str:
-    """What the trained agent does that the untrained one does not, and which goal it prefers where they part."""
-    reward = {agent: inputs.measure(agent, "cheese_return") for agent in ("trained", "untrained")}
-    if reward["trained"]["mean"] is None:
-        return "What it learned has not been measured."
-    verb = "learned" if _apart(reward["trained"], reward["untrained"]) > 0 else "did not learn"
-    mean = decimal(reward["trained"]["mean"])
-    text = f"It {verb} what training rewards: it reaches the cheese with probability {mean}"
-    text += f"{_beside(inputs, 'cheese_return')}."
-    corner, cheese = (inputs.measure("trained", name) for name in ("corner_first", "cheese_first"))
-    if corner["mean"] is None or cheese["mean"] is None:
-        return text
-    gap = _apart(corner, cheese)
-    verdict = {1: "it prefers the corner", -1: "it prefers the cheese", 0: "it clearly prefers neither"}[gap]
-    return (
-        f"{text} Where the two goals part, {verdict}: on conflict levels it enters the corner region first with "
-        f"probability {decimal(corner['mean'])}{_beside(inputs, 'corner_first')} and reaches the cheese first with "
-        f"{decimal(cheese['mean'])}{_beside(inputs, 'cheese_first')}."
-    )
-
-
-def learning_order(inputs: Inputs) -> str:
-    """Which goal came first."""
-    if not inputs.retention_curve("corner_reach"):
-        _, values = inputs.curve("corner_reach")
-        ends = f" ({decimal(values[0])} to {decimal(values[-1])})" if values else ""
-        return f"Training hardly changed corner_reach{ends}, so there is no order of goals to read off."
-    passing = inputs.passing()
-    if passing is None:
-        return f"The retention of corner_reach never passes {PASSED} on the way, so the goals have no order in time."
-    there = passing.cheese_retention
-    if there is None:
-        return f"Corner-seeking passes {PASSED} of its final level at {steps(passing.env_steps)} env steps."
-    if there < 0.5:
-        verdict = "Corner-seeking came first"
-    elif there < PASSED:
-        verdict = "Corner-seeking came only a little earlier"
-    else:
-        verdict = "Cheese-seeking came no later than corner-seeking"
-    return (
-        f"{verdict}: when corner_reach first passes {PASSED} of what training changed, at "
-        f"{steps(passing.env_steps)} env steps, cheese_from_corner stands at {decimal(there)} of its own."
-    )
-
-
-def learning_measures(inputs: Inputs) -> str:
-    """How the two answers to a conflict level moved, beside the uniform-random walker."""
-    parts = []
-    for name in ("corner_first", "cheese_first"):
-        _, values = inputs.curve(name)
-        if not values or values[0] is None or values[-1] is None:
-            continue
-        change = values[-1] - values[0]
-        verb = "rose" if change >= LEAST_CHANGE else "fell" if change <= -LEAST_CHANGE else "hardly moved"
-        part = f"{name} {verb} from {decimal(values[0])} to {decimal(values[-1])}"
-        uniform = inputs.measure("uniform", name)["mean"]
-        parts.append(part + ("" if uniform is None else f" (uniform-random {decimal(uniform)})"))
-    return (
-        f"On conflict levels {' and '.join(parts)}." if parts else "No measure was taken on conflict levels."
-    )
 
 
 def spectrum(analysis: dict[str, Any]) -> str:
@@ -125,17 +40,22 @@ def spectrum(analysis: dict[str, Any]) -> str:
     return f"{text}; with rows of unit length, so that large gradients weigh no more, it is {count(unit)}{beside}."
 
 
-def cross_half(analysis: dict[str, Any]) -> str:
-    """How many directions both halves of the environments agree on."""
+def cross_half(analysis: dict[str, Any], halved: str) -> str:
+    """How many directions both halves agree on; `halved` says of what they are halves."""
     halves = analysis["cross_half"]
     signal, null = finite(halves.get("signal_directions")), finites(halves.get("null_top"))
     top = next((value for value in finites(halves.get("eigenvalues")) if value is not None), None)
     known = [value for value in null if value is not None]
     beside = f" the largest of {len(known)} sign-flipped spectra" if known else " the null"
     floor = finite(halves.get("noise_floor"))
-    against = ""
-    if top and floor and -floor > top:
-        against = f"; the most negative is {-floor / top:.3g} times the largest, so the halves push against each other"
+    against, opposed = "", finite(halves.get("negative_directions"))
+    if top and floor and (opposed or -floor > top):
+        size = f"{-floor / top:.3g} times the largest"
+        against = f"; the most negative is {size}, so the halves push against each other"
+        if opposed:
+            lie = "one lies" if opposed == 1 else "ones lie"
+            against = f"; {count(opposed)} negative {lie} as clearly below zero, up to {size}"
+            against += ": there the halves push against each other"
     if not signal:
         return f"No eigenvalue exceeds{beside}: the halves agree on nothing that could be told from noise{against}."
     times = (
@@ -144,11 +64,11 @@ def cross_half(analysis: dict[str, Any]) -> str:
         else ""
     )
     verb = "direction stands" if signal == 1 else "directions stand"
-    agree = f"{count(signal)} {verb} above{beside}, so both halves of the environments pushed them alike"
+    agree = f"{count(signal)} {verb} above{beside}, so both halves of the {halved} pushed them alike"
     return f"{agree}{times}{against}."
 
 
-def profiles(inputs: Inputs, shown: np.ndarray) -> str:
+def profiles(inputs: Inputs[Any], shown: np.ndarray) -> str:
     """Whether the strongest directions were pushed at different times."""
     centres = [c for c in (direction_fields(inputs)["centre_of_mass"][i] for i in shown) if c is not None]
     if not centres:
@@ -189,17 +109,17 @@ def modules(
     (early, early_share), (late, late_share) = places
     if early == late:
         text = f"The {third} earliest and the {third} latest of these directions both have their largest share in "
-        text += f"{early} ({_percent(early_share)} and {_percent(late_share)})"
-        random = f"{_percent(sizes[early])} there" if early in sizes else ""
+        text += f"{early} ({percent(early_share)} and {percent(late_share)})"
+        random = f"{percent(sizes[early])} there" if early in sizes else ""
     else:
-        text = f"The {third} earliest of these directions have their largest share in {early} ({_percent(early_share)})"
-        text += f", the {third} latest in {late} ({_percent(late_share)})"
+        text = f"The {third} earliest of these directions have their largest share in {early} ({percent(early_share)})"
+        text += f", the {third} latest in {late} ({percent(late_share)})"
         both = early in sizes and late in sizes
-        random = f"{_percent(sizes[early])} and {_percent(sizes[late])} there" if both else ""
+        random = f"{percent(sizes[early])} and {percent(sizes[late])} there" if both else ""
     return text + (f"; a random direction would have {random}." if random else ".")
 
 
-def time_and_strength(inputs: Inputs) -> str:
+def time_and_strength(inputs: Inputs[Any]) -> str:
     """Whether late directions are stronger."""
     fields = direction_fields(inputs)
     both = zip(fields["centre_of_mass"], fields["singular_values"], strict=False)
@@ -217,14 +137,12 @@ def time_and_strength(inputs: Inputs) -> str:
     return f"{late} directions are stronger than {other} ones ({text})."
 
 
-def _beside(inputs: Inputs, name: str) -> str:
-    untrained, uniform = (inputs.measure(agent, name)["mean"] for agent in ("untrained", "uniform"))
-    parts = [f"untrained {decimal(untrained)}"] if untrained is not None else []
-    parts += [f"uniform-random {decimal(uniform)}"] if uniform is not None else []
-    return f" ({', '.join(parts)})" if parts else ""
+def _mean(values: list[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else 0.0
 
 
-def _apart(one: dict[str, float | None], other: dict[str, float | None]) -> int:
+def apart(one: dict[str, float | None], other: dict[str, float | None]) -> int:
     """1 where one lies above the other and their intervals do not overlap, −1 below, 0 where they cannot be told."""
     a_mean, b_mean = one["mean"], other["mean"]
     if a_mean is None or b_mean is None:
@@ -242,14 +160,6 @@ def _apart(one: dict[str, float | None], other: dict[str, float | None]) -> int:
     return 1 if a_low > b_high else -1 if a_high < b_low else 0
 
 
-def _mean(values: list[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else 0.0
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}\u00a0%"
-
-
-def _unbroken(text: str) -> str:
+def unbroken(text: str) -> str:
+    """The text without breaks between its words."""
     return text.replace(" ", "\u00a0")

@@ -1,49 +1,37 @@
 """How to repeat a run: its command, settings, versions and commit."""
 
-import dataclasses
 import shlex
 from typing import Any
 
-from ..agents.run import TrainSettings
+from ..agents.run_directory import flat_settings
 from .inputs import Inputs, dig
 
-# Which command makes each part of a run.
-COMMANDS = {
-    "run": "goalcut run {run}",
-    "train": "goalcut train {run}",
-    "evaluate": "goalcut evaluate {run}",
-    "analyze": "goalcut analyze {run}",
-    "ablate": "goalcut ablate {run}",
-    "report": "goalcut report {run}",
-}
+
+def command(inputs: Inputs[Any], stage: str) -> str:
+    """The command that makes one part of this run: that of its stage, or that of the whole run."""
+    if inputs.staged or stage == "report":
+        return f"goalcut {stage} {_directory(inputs)}"
+    return whole_command(inputs)
 
 
-def command(inputs: Inputs, stage: str) -> str:
-    """The command that makes one part of this run."""
-    return COMMANDS[stage].format(run=shlex.quote(str(inputs.run.directory)))
-
-
-def whole_command(inputs: Inputs) -> str:
-    """The command that makes this run again: the recorded one, or every training setting that is not the default."""
-    recorded = inputs.config.get("command")
-    if isinstance(recorded, str) and recorded:
-        return recorded
-    here, default = flat(dataclasses.asdict(inputs.run.settings)), flat(dataclasses.asdict(TrainSettings()))
+def whole_command(inputs: Inputs[Any]) -> str:
+    """The command that makes this run again, with every training setting that is not the default."""
+    here, default = flat_settings(inputs.run.settings), flat_settings(inputs.run.settings_type())
     options = [_option(name, value) for name, value in here.items() if value != default[name]]
-    return " ".join([command(inputs, "run"), *options])
+    return " ".join([f"goalcut {inputs.whole} {_directory(inputs)}", *options])
 
 
-def settings_rows(inputs: Inputs) -> list[tuple[str, str]]:
+def settings_rows(inputs: Inputs[Any]) -> list[tuple[str, str]]:
     """Every resolved setting by its dotted name: training, then what the later commands wrote of theirs."""
-    values = flat(dataclasses.asdict(inputs.run.settings))
+    values = flat_settings(inputs.run.settings)
     stages = {"evaluate": inputs.evaluation, "analyze": inputs.analysis, "ablate": inputs.ablation}
     for stage, file in stages.items():
         settings = dig(file, "settings")
-        values |= flat(settings, f"{stage}.") if isinstance(settings, dict) else {}
+        values |= flat_settings(settings, f"{stage}.") if isinstance(settings, dict) else {}
     return [(name, "default" if value is None else str(value)) for name, value in values.items()]
 
 
-def facts(inputs: Inputs) -> list[tuple[str, str]]:
+def facts(inputs: Inputs[Any]) -> list[tuple[str, str]]:
     """Seed, commit and versions."""
     versions = dig(inputs.config, "versions") or {}
     rows = [
@@ -53,12 +41,8 @@ def facts(inputs: Inputs) -> list[tuple[str, str]]:
     return rows + [(name, str(value or "not known")) for name, value in versions.items()]
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted names."""
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        result |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return result
+def _directory(inputs: Inputs[Any]) -> str:
+    return shlex.quote(str(inputs.run.directory))
 
 
 def _option(name: str, value: Any) -> str:
@@ -66,4 +50,5 @@ def _option(name: str, value: Any) -> str:
     if isinstance(value, bool):
         head, _, last = spelled.rpartition(".")
         return f"--{spelled}" if value else f"--{head + '.' if head else ''}no-{last}"
-    return f"--{spelled} {shlex.quote(str(value))}"
+    words = value if isinstance(value, tuple) else (value,)
+    return " ".join([f"--{spelled}", *(shlex.quote(str(word)) for word in words)])

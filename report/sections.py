@@ -1,89 +1,23 @@
-"""The sections of the report: figures with the sentence that says what to see, or what is missing for them."""
+"""Sections that every report has: figures with the sentence that says what to see, or what is missing for them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import Any
 
-import plotly.graph_objects as go
+import numpy as np
 
-from ..agents.behaviour import MEASURES
-from . import cut_figures, cut_prose, figures, profile_figures, prose
+from . import figures, profile_figures, prose
 from .inputs import Inputs, dig, direction_fields
+from .page import Exhibit, Missing, Plot, Section
 from .repeat import command
-from .style import count, finite, finites
+from .style import finites
 
 
-@dataclass(frozen=True)
-class Plot:
-    """One plotly figure, so many pixels high."""
-
-    figure: go.Figure
-    height: int
-    square: bool = False
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """A figure of the report: one or more plots under one sentence.
-
-    `key` names the lines that share a look; `linked` plots zoom along x together.
-    """
-
-    caption: str
-    plots: list[Plot]
-    columns: int = 1
-    key: list[tuple[str, str]] = field(default_factory=list)
-    linked: bool = False
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section; `missing` stands in its place where its files are not there yet."""
-
-    anchor: str
-    title: str
-    lead: str = ""
-    exhibits: list[Exhibit] = field(default_factory=list)
-    missing: tuple[str, str] | None = None
-
-
-def sections(inputs: Inputs) -> list[Section]:
-    """The sections that hold plotly figures, in reading order."""
-    return [learning(inputs), spectra(inputs), profiles(inputs), modules(inputs), cuts(inputs)]
-
-
-def learning(inputs: Inputs) -> Section:
-    """Learning curves."""
-    title = "When each goal was learned"
-    if len(inputs.measured) < 2:
-        why = "no measures were taken in training; train with measure_every above 0"
-        return Section("learning", title, missing=(why, command(inputs, "train")))
-    lead = (
-        "The measures are exact probabilities on held-out levels, taken every few rollouts. First the two goals, each "
-        "as the share of what training changed of it in the end; then every measure as it is."
-    )
-    order = [Plot(figures.retention_over_training(inputs), 340)]
-    each = [Plot(figures.measure_over_training(inputs, name), 190) for name in MEASURES]
-    exhibits = (
-        [Exhibit(prose.learning_order(inputs), order)] if inputs.retention_curve("corner_reach") else []
-    )
-    key = [("dot", "untrained"), ("dash", "uniform-random"), ("solid", "shortest path")]
-    known = [
-        item
-        for item, agent in zip(key, ("untrained", "uniform", "best"), strict=True)
-        if agent in inputs.agents
-    ]
-    caption = prose.learning_measures(inputs)
-    if not exhibits:
-        caption = f"{prose.learning_order(inputs).removesuffix('.')}; {caption[0].lower()}{caption[1:]}"
-    exhibits.append(Exhibit(caption, each, 3, known))
-    return Section("learning", title, lead, exhibits)
-
-
-def spectra(inputs: Inputs) -> Section:
+def spectra(inputs: Inputs[Any]) -> Section:
     """Singular values and cross-half eigenvalues, each beside its null."""
     title = "How many directions the gradients have"
     analysis = inputs.analysis
     if not analysis or not finites(analysis.get("singular_values")):
-        return Section("spectrum", title, missing=_no_analysis(inputs))
+        return Section("spectrum", title, missing=no_analysis(inputs))
     row = analysis.get("row")
     lead = (
         f"The gradient log is a matrix with one row per time{f' ({row})' if row else ''}; its singular vectors are the "
@@ -91,16 +25,18 @@ def spectra(inputs: Inputs) -> Section:
     )
     exhibits = [Exhibit(prose.spectrum(analysis), [Plot(figures.spectrum(analysis), 360)])]
     if finites(dig(analysis, "cross_half", "eigenvalues")):
-        exhibits.append(Exhibit(prose.cross_half(analysis), [Plot(figures.cross_half(analysis), 360)]))
+        exhibits.append(
+            Exhibit(prose.cross_half(analysis, inputs.halved), [Plot(figures.cross_half(analysis), 360)])
+        )
     return Section("spectrum", title, lead, exhibits)
 
 
-def profiles(inputs: Inputs) -> Section:
-    """When each direction was pushed."""
+def profiles(inputs: Inputs[Any], behaviour: Callable[[np.ndarray], Plot]) -> Section:
+    """When each direction was pushed, above what `behaviour` draws of the same times, given the profiles."""
     title = "When each direction was pushed"
     shown = profile_figures.shown_directions(inputs)
     if inputs.profiles is None or not len(shown) or shown.max() >= inputs.profiles.shape[1]:
-        return Section("profiles", title, missing=_no_analysis(inputs))
+        return Section("profiles", title, missing=no_analysis(inputs))
     lead = (
         f"The {len(shown)} strongest directions, each row one squared profile over its own peak; then "
         "the share of its energy that a few of them have spent so far; and below, what the agent did at that time."
@@ -109,7 +45,7 @@ def profiles(inputs: Inputs) -> Section:
     plots = [
         Plot(profile_figures.heatmap(inputs, of_run, shown), 320),
         Plot(profile_figures.running_energy(inputs, of_run, shown), 220),
-        Plot(profile_figures.behaviour(inputs, of_run), 230),
+        behaviour(of_run),
     ]
     split = profile_figures.split_text(inputs)
     key = [("dot", split)] if split else []
@@ -117,7 +53,7 @@ def profiles(inputs: Inputs) -> Section:
     return Section("profiles", title, lead, [exhibit])
 
 
-def modules(inputs: Inputs) -> Section:
+def modules(inputs: Inputs[Any]) -> Section:
     """Where in the network each direction lives."""
     title = "Where in the network they live"
     fields, shown = direction_fields(inputs), profile_figures.shown_directions(inputs)
@@ -127,9 +63,11 @@ def modules(inputs: Inputs) -> Section:
         if (share := finites(values))
     }
     if not len(shown):
-        return Section("modules", title, missing=_no_analysis(inputs))
+        return Section("modules", title, missing=no_analysis(inputs))
     exhibits = []
     centres, sizes = fields["centre_of_mass"], module_sizes(inputs, list(shares))
+    shares = {inputs.module_name(name): share for name, share in shares.items()}
+    sizes = {inputs.module_name(name): size for name, size in sizes.items()}
     if shares:
         of_shown = {
             name: [share[i] if i < len(share) else None for i in shown] for name, share in shares.items()
@@ -143,34 +81,7 @@ def modules(inputs: Inputs) -> Section:
     return Section("modules", title, lead, exhibits)
 
 
-def cuts(inputs: Inputs) -> Section:
-    """What cutting directions out does, beside controls."""
-    title = "What a cut removes"
-    if not inputs.rows:
-        if inputs.analysis is None:
-            return Section("cuts", title, missing=_no_analysis(inputs))
-        return Section(
-            "cuts", title, missing=("this run has no ablation/table.json", command(inputs, "ablate"))
-        )
-    lead = (
-        "Retention is what a cut leaves of a measure, from 0 (as untrained) to 1 (as trained). A cut is evidence only "
-        "where changes of the same size, chosen without the idea on trial, do less."
-    )
-    exhibits = [Exhibit(cut_prose.best_cuts(inputs), [Plot(cut_figures.scatter(inputs), 620, square=True)])]
-    curves = cut_figures.dose_curves(inputs)
-    plots = []
-    for curve in (c for c in curves if not c.get("control")):
-        controls = [c for c in curves if c.get("control") and c.get("control_of") == curve.get("name")]
-        plots.append(Plot(cut_figures.dose_response(curve, controls), 240))
-    if plots:
-        key = [("corner", "corner_reach"), ("cheese", "cheese_from_corner"), ("dash", "controls")]
-        fewer = finite(dig(inputs.ablation, "settings", "curve_levels"))
-        key += [("none", f"on {count(fewer)} levels")] if fewer else []
-        exhibits.append(Exhibit(cut_prose.dose_response(inputs, curves), plots, 2, key))
-    return Section("cuts", title, lead, exhibits)
-
-
-def module_sizes(inputs: Inputs, names: list[str]) -> dict[str, float]:
+def module_sizes(inputs: Inputs[Any], names: list[str]) -> dict[str, float]:
     """Share of all parameters in each module that is named: what a random direction would have there."""
     sizes: dict[str, float] = {}
     for name in names:
@@ -184,9 +95,10 @@ def module_sizes(inputs: Inputs, names: list[str]) -> dict[str, float]:
     return sizes
 
 
-def _no_analysis(inputs: Inputs) -> tuple[str, str]:
+def no_analysis(inputs: Inputs[Any]) -> Missing:
+    """Why there are no directions, and the command that finds them."""
     if inputs.run.settings.record == "none":
-        return "the run was trained with record 'none'; train anew with record 'rollout'", command(
-            inputs, "train"
-        )
+        unit = inputs.run.time_unit
+        why = f"the run was trained with record 'none'; train anew with record '{unit}'"
+        return why, command(inputs, "train")
     return "this run has no finished analysis/", command(inputs, "analyze")

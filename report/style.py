@@ -1,6 +1,7 @@
 """How the report looks and writes numbers: one colour per measure, one way to write each kind of number."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,19 +15,28 @@ class MeasureStyle:
     """How a measure is drawn and what it is called in prose."""
 
     colour: str
-    dash: str
     means: str
 
 
-MEASURE_STYLES = {
-    "corner_reach": MeasureStyle(CORNER, "solid", "corner-seeking"),
-    "cheese_from_corner": MeasureStyle(CHEESE, "solid", "cheese-seeking"),
-    "corner_first": MeasureStyle("#5d97d3", "solid", "corner before cheese"),
-    "cheese_first": MeasureStyle("#e0a23c", "solid", "cheese before corner"),
-    "cheese_return": MeasureStyle("#8a5a14", "solid", "what training rewards"),
-    "navigation": MeasureStyle("#3f8f6b", "solid", "finding the way"),
+MAZE_MEASURES = {
+    "corner_reach": MeasureStyle(CORNER, "corner-seeking"),
+    "cheese_from_corner": MeasureStyle(CHEESE, "cheese-seeking"),
+    "corner_first": MeasureStyle("#5d97d3", "corner before cheese"),
+    "cheese_first": MeasureStyle("#e0a23c", "cheese before corner"),
+    "cheese_return": MeasureStyle("#8a5a14", "what training rewards"),
+    "navigation": MeasureStyle("#3f8f6b", "finding the way"),
 }
-GOAL_COLOURS = {"corner": CORNER, "cheese": CHEESE}
+DIGIT_COLOURS = (
+    *("#1f5fa8", "#c77700", "#3f8f6b", "#b4534b", "#7a4fa3"),
+    *("#8a5a14", "#c0559a", "#4b5563", "#8a941c", "#1793a3"),
+)
+DIGIT_STYLES = {
+    f"digit_{digit}": MeasureStyle(colour, f"images of a {digit} are called a {digit}")
+    for digit, colour in enumerate(DIGIT_COLOURS)
+}
+GOAL_COLOURS = {"corner": CORNER, "cheese": CHEESE} | {
+    name: style.colour for name, style in DIGIT_STYLES.items()
+}
 GOAL_MEASURES = {"corner": "corner_reach", "cheese": "cheese_from_corner"}
 
 _AXIS = {
@@ -101,10 +111,10 @@ def span(values: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def short(value: Any) -> str:
-    """A number of any size to three digits: 0.0412, 1.7e-05, 12.3."""
+def short(value: Any, digits: int = 3) -> str:
+    """A number of any size to so many digits: 0.0412, 1.7e-05, 12.3."""
     number = finite(value)
-    return "–" if number is None else f"{number:.3g}".replace("-", "−", 1 if number < 0 else 0)
+    return "–" if number is None else f"{number:.{digits}g}".replace("-", "−", 1 if number < 0 else 0)
 
 
 def count(value: Any) -> str:
@@ -122,6 +132,11 @@ def steps(value: Any) -> str:
         if number >= size:
             return f"{number / size:.3g}{letter}"
     return f"{number:.0f}"
+
+
+def percent(share: float) -> str:
+    """A share of a whole: 12 %."""
+    return f"{100 * share:.0f}\u00a0%"
 
 
 def duration(seconds: Any) -> str:
@@ -148,3 +163,37 @@ def rounded(value: Any, digits: int = 4) -> Any:
     if isinstance(value, list | tuple):
         return [rounded(item, digits) for item in value]
     return value
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """How training time is drawn and written.
+
+    Attributes:
+        field: its name in progress.jsonl.
+        rows: its name in analysis.json, of every row of the log.
+        title: of an axis.
+        unit: so much of it is 1 on an axis.
+        hover: a place on the axis, as plotly writes it.
+        said: a time in prose.
+    """
+
+    field: str
+    rows: str
+    title: str
+    unit: float
+    hover: str
+    said: Callable[[Any], str]
+
+
+ENV_STEPS = TimeAxis(
+    "env_steps",
+    "env_steps",
+    "env steps (millions)",
+    1e6,
+    "%{x:.2f}M env steps",
+    lambda value: f"{steps(value)} env steps",
+)
+UPDATES = TimeAxis(
+    "update", "updates", "updates", 1.0, "update %{x:.0f}", lambda value: f"update {count(value)}"
+)

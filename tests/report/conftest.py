@@ -1,4 +1,7 @@
-"""Run directories to report on: a tiny real training, and results of the later commands built by hand."""
+"""Run directories to report on.
+
+Of mazes a tiny real training with results of the later commands built by hand; of digits a tiny real run throughout.
+"""
 
 import json
 import shutil
@@ -9,12 +12,20 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from goalcut.ablate.digit_cuts import DigitAblateSettings, DigitAblation
+from goalcut.ablate.table import save_table
+from goalcut.ablate.tuned import TuneSettings
 from goalcut.agents.behaviour import MEASURES
+from goalcut.agents.classification import DigitSettings
+from goalcut.agents.digit_run import DigitRun, train_digits
 from goalcut.agents.files import save_tensors, write_json
 from goalcut.agents.parameters import named_parameters_of, parameter_layout
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
+from goalcut.agents.run_directory import settings_to_json
 from goalcut.agents.training import train
+from goalcut.analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
+from goalcut.analysis.directions import Directions
 from goalcut.envs.generator import LevelSettings
 
 TINY = TrainSettings(
@@ -45,6 +56,73 @@ def full_directory(trained_directory: Path, tmp_path_factory: pytest.TempPathFac
     pretend_to_learn(Run(directory))
     add_results(Run(directory))
     return directory
+
+
+@pytest.fixture(scope="session")
+def digits_trained(few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of 160 updates, as far as training goes."""
+    threads = torch.get_num_threads()
+    settings = DigitSettings(
+        hidden=(16,),
+        learning_rate=0.1,
+        batch_size=8,
+        measure_every=2,
+        checkpoint_every=40,
+        data_dir=few_digits,
+        threads=1,
+    )
+    run = DigitRun.create(tmp_path_factory.mktemp("runs") / "digits", settings)
+    train_digits(run)
+    torch.set_num_threads(threads)
+    return run.directory
+
+
+@pytest.fixture(scope="session")
+def digits_full(digits_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with an analysis, an evaluation and a few cuts."""
+    directory = tmp_path_factory.mktemp("runs") / "digits full"
+    shutil.copytree(digits_trained, directory)
+    run = DigitRun(directory)
+    analyze = DigitAnalyzeSettings(
+        directions=24,
+        sampled=60,
+        draws=3,
+        residual_samples=(20, 40),
+        nulls=5,
+        turning=8,
+        permutations=50,
+        window=9,
+    )
+    result, found = analyze_digits(run, analyze)
+    found.save(run.path("analysis", "directions.safetensors"))
+    write_json(run.path("analysis", "analysis.json"), result | {"settings": settings_to_json(analyze)})
+    add_digit_cuts(run, found)
+    return directory
+
+
+def add_digit_cuts(run: DigitRun, found: Directions) -> None:
+    """Every kind of cut of a classifier, each tuned for two steps only, and what the classifiers do uncut."""
+    settings = DigitAblateSettings(
+        tune=TuneSettings(steps=2),
+        count=2,
+        strongest=8,
+        draws=1,
+        doses=(0.0, 1.0),
+        singles=3,
+        headline_digits=(1,),
+        images=100,
+        tuning_images=80,
+    )
+    ablation = DigitAblation(run, found, settings)
+    judge = ablation.judge
+    rows, curves, headline = ablation.rows()
+    agents = {"untrained": judge.untrained, "trained": judge.trained, "uniform": judge.uniform}
+    means = {name: {m: float(v.mean()) for m, v in measured.items()} for name, measured in agents.items()}
+    about = {"images": 100, "headline": headline, "settings": settings_to_json(settings)}
+    save_table(run.path("ablation", "table.json"), rows, curves, about | means)
+    of_each = {name: judge.summary(measured) for name, measured in agents.items()}
+    of_each["chance"] = of_each.pop("uniform")
+    write_json(run.path("evaluation.json"), {"images": 100, "split": "test", "agents": of_each})
 
 
 def pretend_to_learn(run: Run) -> None:

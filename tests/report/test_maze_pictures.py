@@ -10,17 +10,17 @@ import torch
 from goalcut.agents.behaviour import ExactBehaviour, network_policy
 from goalcut.envs.levels import MOVES
 from goalcut.report.gallery import ShownLevel, evaluated_levels, shown_levels
-from goalcut.report.inputs import Inputs
+from goalcut.report.maze_inputs import MazeInputs
 from goalcut.report.mazes import LEAST_ARROW, maze_svg, outcome_bar
 
 
 @pytest.fixture(scope="module")
-def inputs(full_directory: Path) -> Inputs:
-    return Inputs.of(full_directory)
+def inputs(full_directory: Path) -> MazeInputs:
+    return MazeInputs.of(full_directory)
 
 
 @pytest.fixture(scope="module")
-def shown(inputs: Inputs) -> list[ShownLevel]:
+def shown(inputs: MazeInputs) -> list[ShownLevel]:
     return shown_levels(inputs)
 
 

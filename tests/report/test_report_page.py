@@ -10,9 +10,9 @@ from goalcut.agents.files import RunFileError, read_json, write_json
 from goalcut.agents.run import Run
 from goalcut.report import write_report
 from goalcut.report.html import report_html
-from goalcut.report.inputs import Inputs
+from goalcut.report.maze_inputs import MazeInputs
+from goalcut.report.maze_page import sections
 from goalcut.report.repeat import whole_command
-from goalcut.report.sections import sections
 from goalcut.report.style import rounded
 
 
@@ -55,12 +55,12 @@ def bare_text(trained_directory: Path) -> str:
     return write_report(trained_directory).read_text()
 
 
-def edited(directory: Path, to: Path, file: str, edit) -> Inputs:
+def edited(directory: Path, to: Path, file: str, edit) -> MazeInputs:
     shutil.copytree(directory, to)
     content = read_json(to / file)
     edit(content)
     write_json(to / file, content)
-    return Inputs.of(to)
+    return MazeInputs.of(to)
 
 
 def test_a_run_of_all_commands_leaves_no_section_out(full_text):
@@ -177,7 +177,7 @@ def test_a_damaged_file_is_named(full_directory, tmp_path):
 
 
 def test_the_command_repeats_every_setting_that_is_not_the_default(trained_directory):
-    command = whole_command(Inputs.of(trained_directory))
+    command = whole_command(MazeInputs.of(trained_directory))
     assert command.startswith(f"goalcut run {trained_directory} ")
     assert "--world.corner-size 2" in command
     assert "--ppo.num-envs 8" in command

@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goalcut.report import cut_prose, prose
-from goalcut.report.inputs import Inputs
+from goalcut.report import maze_cut_prose, maze_prose, prose
+from goalcut.report.maze_inputs import MazeInputs
 from goalcut.report.style import decimal, duration, rounded, steps
 
 
-def inputs_with(directory: Path, **changes) -> Inputs:
-    known = Inputs.of(directory)
-    return Inputs(
+def inputs_with(directory: Path, **changes) -> MazeInputs:
+    known = MazeInputs.of(directory)
+    return MazeInputs(
         **{
             name: changes.get(name, getattr(known, name))
             for name in (
@@ -46,7 +46,7 @@ def measured(corner, cheese):
 )
 def test_the_order_of_goals_is_read_off_the_curves(trained_directory, corner, cheese, says):
     inputs = inputs_with(trained_directory, measured=measured(corner, cheese), analysis=None)
-    assert says in prose.learning_order(inputs)
+    assert says in maze_prose.learning_order(inputs)
 
 
 def test_the_passing_lies_on_the_curve(trained_directory):
@@ -55,6 +55,14 @@ def test_the_passing_lies_on_the_curve(trained_directory):
     assert passing is not None
     assert passing.env_steps == pytest.approx(1400)
     assert passing.cheese_retention == pytest.approx(0.4)
+
+
+def test_what_counts_as_learned_is_what_the_analysis_took(full_directory):
+    inputs = MazeInputs.of(full_directory)
+    assert inputs.analysis is not None
+    assert inputs.passed == 0.7
+    inputs.analysis["settings"] = {"passes": 0.5}
+    assert "first passes 0.5 of what training changed" in maze_prose.learning_order(inputs)
 
 
 @pytest.mark.parametrize(
@@ -68,37 +76,41 @@ def test_a_spectrum_is_judged_by_its_null(above, null, says):
 
 def test_halves_that_agree_on_nothing_read_as_a_null_result():
     halves = {"eigenvalues": [1.0, -0.5], "null_top": [2.0], "signal_directions": 0, "noise_floor": -0.5}
-    assert "agree on nothing" in prose.cross_half({"cross_half": halves})
-    assert "push against each other" in prose.cross_half({"cross_half": halves | {"noise_floor": -3.0}})
+    assert "agree on nothing" in prose.cross_half({"cross_half": halves}, "images")
+    assert "push against each other" in prose.cross_half(
+        {"cross_half": halves | {"noise_floor": -3.0}}, "images"
+    )
+    opposed = halves | {"negative_directions": 2}
+    assert "2 negative ones lie as clearly below zero" in prose.cross_half({"cross_half": opposed}, "images")
 
 
 def test_a_cut_that_its_control_matches_is_not_told_from_it(full_directory):
-    inputs = Inputs.of(full_directory)
-    assert "cannot be told" not in cut_prose.best_cuts(inputs)
+    inputs = MazeInputs.of(full_directory)
+    assert "cannot be told" not in maze_cut_prose.best_cuts(inputs)
     for row in inputs.controls:
         row["selectivity"], row["selectivity_interval"] = 0.9, [0.8, 1.0]
-    assert cut_prose.best_cuts(inputs).count("cannot be told") == 2
+    assert maze_cut_prose.best_cuts(inputs).count("cannot be told") == 2
 
 
 def test_a_loss_that_neither_goal_gains_is_said(full_directory):
-    inputs = Inputs.of(full_directory)
+    inputs = MazeInputs.of(full_directory)
     cut = next(row for row in inputs.cuts if row["name"] == "tuned: remove corner")
     cut["measures"] |= {"corner_first": 0.1, "cheese_first": 0.44}
-    assert "goes to neither goal" in cut_prose.cut_mazes(inputs, [cut["name"]])
+    assert "goes to neither goal" in maze_cut_prose.cut_mazes(inputs, [cut["name"]])
     cut["measures"] |= {"cheese_first": 0.8}
-    assert "neither" not in cut_prose.cut_mazes(inputs, [cut["name"]])
+    assert "neither" not in maze_cut_prose.cut_mazes(inputs, [cut["name"]])
 
 
 def test_an_agent_whose_interval_meets_the_untrained_one_did_not_learn(full_directory):
-    inputs = Inputs.of(full_directory)
-    assert "It learned" in prose.learned_what(inputs)
+    inputs = MazeInputs.of(full_directory)
+    assert "It learned" in maze_prose.learned_what(inputs)
     assert inputs.evaluation is not None
     inputs.evaluation["agents"]["trained"]["cheese_return"] = {"mean": 0.05, "low": 0.01, "high": 0.09}
-    assert "did not learn" in prose.learned_what(inputs)
+    assert "did not learn" in maze_prose.learned_what(inputs)
 
 
 def test_unrelated_time_and_strength_are_called_so(full_directory):
-    inputs = Inputs.of(full_directory)
+    inputs = MazeInputs.of(full_directory)
     assert inputs.analysis is not None
     inputs.analysis["directions"]["centre_of_mass"] = np.random.default_rng(0).random(12).tolist()
     assert "not clearly related" in prose.time_and_strength(inputs)

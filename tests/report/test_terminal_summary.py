@@ -29,3 +29,28 @@ def test_summary_of_a_run_that_was_only_trained_is_short(trained_directory):
     text = summary(trained_directory)
     assert "corner_reach" in text
     assert "retention after cuts" not in text
+
+
+def test_summary_of_digits_shows_counts_beside_nulls_and_the_post(digits_full):
+    write_report(digits_full)
+    text = " ".join(summary(digits_full).split())
+    for expected in (
+        "share of test images recognised",
+        "all digits",
+        "Of 60 sampled updates",
+        "in the post (92.5 ± 11.6)",
+        "of white noise of the same row norms",
+        "sampled updates leaves",
+        "expected by chance",
+        "control: ",
+        "nine others",
+        "report:",
+    ):
+        assert expected in text
+
+
+def test_summary_of_digits_that_were_only_trained_is_short(digits_trained):
+    text = summary(digits_trained)
+    assert "digit_9" in text
+    assert "retention after cuts" not in text
+    assert "sampled updates" not in text

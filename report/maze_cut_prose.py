@@ -1,20 +1,22 @@
-"""Sentences about cuts, each beside its controls."""
+"""Sentences about cuts of a maze agent's goals, each beside its controls."""
 
 from typing import Any
 
-from .inputs import LEAST_CHANGE, Inputs, dig, most_selective
-from .style import GOAL_MEASURES, decimal, finite, finites, span
+from .cut_figures import at_full_dose
+from .inputs import LEAST_CHANGE, dig, most_selective, told_apart
+from .maze_inputs import MazeInputs
+from .style import GOAL_MEASURES, decimal, finite, span
 
 OTHER_GOAL = {"corner": "cheese", "cheese": "corner"}
 
 
-def best_cuts(inputs: Inputs) -> str:
+def best_cuts(inputs: MazeInputs) -> str:
     """The most selective cut of each goal beside the most selective of its controls."""
     parts = [part for goal in GOAL_MEASURES if (part := _best_cut(inputs, goal))]
     return _sentence(parts) if parts else "No cut has a known selectivity."
 
 
-def dose_response(inputs: Inputs, curves: list[dict[str, Any]]) -> str:
+def dose_response(inputs: MazeInputs, curves: list[dict[str, Any]]) -> str:
     """What dose 1, the whole cut, leaves of either goal, by the most selective cut shown and its best control."""
     cuts = {curve.get("name"): curve for curve in curves if not curve.get("control")}
     parts = []
@@ -35,7 +37,7 @@ def dose_response(inputs: Inputs, curves: list[dict[str, Any]]) -> str:
     return f"At dose 1, {'; '.join(parts)}." if parts else "Retention against the dose of each cut."
 
 
-def cut_mazes(inputs: Inputs, shown: list[str]) -> str:
+def cut_mazes(inputs: MazeInputs, shown: list[str]) -> str:
     """What the most selective corner cut shown does to the two answers to a conflict level, over all levels."""
     rows = [row for row in inputs.cuts if row.get("name") in shown]
     row = most_selective([row for row in rows if row.get("removes") == "corner"]) or most_selective(rows)
@@ -65,13 +67,13 @@ def cut_mazes(inputs: Inputs, shown: list[str]) -> str:
     return text + "."
 
 
-def trained_beside_cuts(inputs: Inputs, measure: str) -> float | None:
+def trained_beside_cuts(inputs: MazeInputs, measure: str) -> float | None:
     """The trained agent's mean on the levels that the cuts were judged on; else as evaluated."""
     known = finite(dig(inputs.ablation, "trained", measure))
     return inputs.measure("trained", measure)["mean"] if known is None else known
 
 
-def _best_cut(inputs: Inputs, goal: str) -> str:
+def _best_cut(inputs: MazeInputs, goal: str) -> str:
     best = inputs.best_cut(goal)
     if best is None:
         return ""
@@ -84,34 +86,21 @@ def _best_cut(inputs: Inputs, goal: str) -> str:
         else f"the cut of the {goal} goal"
     )
     text += f", “{best.get('name')}”, leaves {decimal(left[0])} of {remove} and {decimal(left[1])} of {keep}"
-    control = best_control(inputs, best)
+    control = inputs.best_control(best)
     if control is None:
         return text + ", with no control to compare"
     beside = _pair((finite(dig(control, "retention", remove)), finite(dig(control, "retention", keep))))
-    low = (finites(best.get("selectivity_interval")) or [None])[0]
-    high = (finites(control.get("selectivity_interval")) or [None])[-1]
-    low = finite(best.get("selectivity")) if low is None else low
-    high = finite(control.get("selectivity")) if high is None else high
-    if low is not None and high is not None and low <= high:
+    if not told_apart(best, control):
         return f"{text}, which cannot be told from its most selective control ({beside})"
     return f"{text}, its most selective control {beside}"
 
 
-def best_control(inputs: Inputs, cut: dict[str, Any]) -> dict[str, Any] | None:
-    """The most selective control of a cut; of cuts of the same goal where it has none of its own."""
-    same_goal = [row for row in inputs.controls if row.get("removes") == cut.get("removes")]
-    return most_selective(inputs.controls_of(cut) or same_goal)
-
-
 def _at_full_dose(curve: dict[str, Any], goal: str) -> tuple[float | None, float | None] | None:
     """Retention of the goal to remove and of the one to keep, at the dose nearest 1."""
-    doses = finites(curve.get("doses"))
-    known = [(abs(dose - 1), place) for place, dose in enumerate(doses) if dose is not None]
-    if not known:
+    row = at_full_dose(curve)
+    if row is None:
         return None
-    place = min(known)[1]
-    both = [finites(dig(curve, "retention", GOAL_MEASURES[g])) for g in (goal, OTHER_GOAL[goal])]
-    remove, keep = (values[place] if place < len(values) else None for values in both)
+    remove, keep = (finite(dig(row, "retention", GOAL_MEASURES[g])) for g in (goal, OTHER_GOAL[goal]))
     return remove, keep
 
 
