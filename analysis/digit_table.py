@@ -56,7 +56,7 @@ class Entry:
 def entries(base: DigitSettings, seeds: int) -> list[Entry]:
     """The lines: every network with every optimizer, then the main one at other batch sizes.
 
-    The two middle networks and the batch sizes take all seeds, the costlier networks half of them.
+    The two middle networks take all seeds; the others, and the batch sizes, half of them.
     """
     lines = [
         Entry(
@@ -71,7 +71,7 @@ def entries(base: DigitSettings, seeds: int) -> list[Entry]:
     main = next(line for line in lines if (line.network, line.optimizer) == _MAIN)
     for size in _BATCH_SIZES:
         settings = replace(main.settings, batch_size=size)
-        lines.append(Entry(main.network, f"{main.optimizer}, batch {size}", settings, main.seeds))
+        lines.append(Entry(main.network, f"{main.optimizer}, batch {size}", settings, max(1, seeds // 2)))
     return lines
 
 

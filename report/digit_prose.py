@@ -194,15 +194,15 @@ def turning(inputs: DigitInputs) -> str:
     found, expected = sum(p < _CHANCE for p in p_values), _CHANCE * len(p_values)
     more = scipy.stats.binom.sf(found - 1, len(p_values), _CHANCE) < _CHANCE
     verdict = "more than" if more else "which cannot be told from"
-    told = "direction moves" if found == 1 else "directions move"
+    told = "moves" if found == 1 else "move"
     return (
-        f"{found} of the {len(p_values)} strongest {told} with the accuracy of a digit or with a confusion at p below "
-        f"{_CHANCE}, {verdict} the {decimal(expected, 1)} expected by chance."
+        f"{found} of the {len(p_values)} strongest directions {told} with the accuracy of a digit or with a confusion "
+        f"at p below {_CHANCE}, {verdict} the {decimal(expected, 1)} expected by chance."
     )
 
 
 def turns(tested: dict[str, Any]) -> str:
-    """How many turns of profiles fall on a turn of behaviour, beside shuffled ones."""
+    """How many turns of profiles fall on a turn of behaviour, beside turns a little earlier or later."""
     both = finite(tested.get("coinciding")), finite(tested.get("turns"))
     null, p = finite(tested.get("coinciding_null")), finite(tested.get("coinciding_p"))
     if both[0] is None or both[1] is None:
@@ -211,7 +211,7 @@ def turns(tested: dict[str, Any]) -> str:
     if null is None or p is None:
         return text + "."
     verdict = "more than" if p < _CHANCE and both[0] > null else "no more than can come of"
-    return f"{text}, {verdict} the {decimal(null, 1)} of profiles whose phases come in shuffled order (p = {short(p)})."
+    return f"{text}, {verdict} the {decimal(null, 1)} of the same turns a little earlier or later (p = {short(p)})."
 
 
 def pictures(drawn: Sequence[LayerPicture]) -> str:

@@ -12,8 +12,9 @@ import torch
 
 from goalcut.agents.classification import DigitSettings
 from goalcut.agents.digit_behaviour import DigitBehaviour
-from goalcut.agents.digit_run import DigitRun, held_out_behaviour, train_digits
+from goalcut.agents.digit_run import DigitRun, held_out_behaviour, replay_digit_training, train_digits
 from goalcut.agents.files import RunFileError
+from goalcut.agents.gradient_log import GradientLogWriter
 from goalcut.agents.run import Run
 from goalcut.envs.digits import load_digits
 
@@ -93,6 +94,19 @@ def test_a_killed_training_resumes_to_the_same_end(tmp_path: Path, settings: Dig
         assert not run.trained
     train_digits(run)
     assert bytes_of(run) == whole
+
+
+def test_a_replay_gives_every_row_of_the_run_to_the_last_bit(tmp_path: Path, settings: DigitSettings) -> None:
+    run = trained(tmp_path / "run", settings)
+    layout = {name: shape for name, (_, _, shape) in run.gradient_log().layout.items()}
+    log = GradientLogWriter(tmp_path / "replayed", layout)
+    before = torch.get_num_threads()
+    replay_digit_training(replace(settings, measure_every=0))(log)
+    assert torch.get_num_threads() == before
+    for name in ("rows.bin", "rows.index"):
+        assert (tmp_path / "replayed" / name).read_bytes() == (run.gradients / name).read_bytes()
+    with pytest.raises(ValueError, match="record is 'none': there is no gradient to replay"):
+        replay_digit_training(replace(settings, record="none"))
 
 
 def test_kinds_of_runs_are_told_apart(tmp_path: Path, settings: DigitSettings) -> None:

@@ -13,6 +13,7 @@ from goalcut.analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from goalcut.analysis.digit_table import Entry, count_run, entries, fill_table, markdown
 from goalcut.analysis.directions import Directions
 from goalcut.analysis.null_spectra import count_above
+from goalcut.analysis.rotations import principal_angles
 
 SETTINGS = DigitAnalyzeSettings(
     directions=12, sampled=20, draws=4, residual_samples=(5, 20, 900), permutations=99, window=9, turning=6
@@ -91,9 +92,23 @@ def test_the_analysis_is_json_and_repeats_itself(run: DigitRun, analysed: tuple)
     assert found.source["seed"] == 0
 
 
+def test_a_replayed_or_clustered_analysis_agrees_with_that_of_the_log(run: DigitRun, analysed: tuple) -> None:
+    stored, of_log = analysed
+    replayed, of_replay = analyze_digits(run, replace(SETTINGS, replay=True))
+    # The log rounds rows to float16, a replay does not.
+    np.testing.assert_allclose(replayed["singular_values"][:20], stored["singular_values"][:20], rtol=1e-3)
+    assert np.degrees(principal_angles(of_log.subset(range(5)), of_replay.subset(range(5)))).max() < 0.5
+    assert replayed["replay"]["sketch_width"] is None
+    assert "signal_mean" not in replayed["residual"]["samples"]
+    clustered, of_cluster = analyze_digits(run, replace(SETTINGS, dask="local"))
+    assert json.dumps(clustered) == json.dumps(stored)
+    assert np.array_equal(of_cluster.vectors, of_log.vectors)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"replay": True, "dask": "local"}, "dask is 'local' beside replay"),
         ({"window": 10}, "window is 10: give an odd number"),
         ({"sampled": 0}, "sampled is 0"),
         ({"residual_samples": (0,)}, "residual_samples"),

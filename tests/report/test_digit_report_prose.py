@@ -73,7 +73,7 @@ def test_turning_is_held_against_chance(inputs, small, says):
 @pytest.mark.parametrize(
     ("p", "says"), [(0.001, "more than the 38.3"), (0.4, "no more than can come of the 38.3")]
 )
-def test_turns_are_held_against_shuffled_ones(p, says):
+def test_turns_are_held_against_the_same_ones_moved(p, says):
     tested = {"turns": 84, "coinciding": 65, "coinciding_null": 38.3, "coinciding_p": p}
     assert says in digit_prose.turns(tested)
 
