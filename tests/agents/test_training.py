@@ -70,8 +70,8 @@ def test_recording_changes_no_bit_of_what_is_learned(tmp_path: Path) -> None:
     assert torch.equal(recorded, unrecorded)
 
 
-# The default network and precision lie in memory as channels_last, which a resumed optimizer must follow.
-CONV = replace(SMALL, network="conv", ppo=replace(SMALL.ppo, precision="bfloat16"))
+# The default network lies in memory as channels_last, which a resumed optimizer must follow.
+CONV = replace(SMALL, network="conv")
 UPDATES = replace(SMALL, record="update", ppo=replace(SMALL.ppo, precision="float32"), checkpoint_every=3)
 
 
@@ -92,6 +92,12 @@ def test_a_run_stopped_anywhere_resumes_to_the_same_end(
     assert not run.trained
     trained(tmp_path / "stopped", settings)
     assert_same(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_run_in_bfloat16_resumes_to_the_same_end(tmp_path: Path) -> None:
+    """On any processor, quick or not."""
+    settings = replace(CONV, ppo=replace(CONV.ppo, rollouts=4, precision="bfloat16"))
+    test_a_run_stopped_anywhere_resumes_to_the_same_end(tmp_path, 2, settings)
 
 
 KILLED = replace(CONV, ppo=replace(CONV.ppo, rollouts=50))
