@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..agents.digit_behaviour import DIGIT_MEASURES, DigitBehaviour
+from ..agents.digit_behaviour import CHANCE, DIGIT_MEASURES, DigitBehaviour
 from ..agents.digit_run import DigitRun, held_out_behaviour
 from ..analysis.directions import Directions
 from ..envs.digits import Digits, load_digits
@@ -81,6 +81,13 @@ class DigitAblation(Ablation):
 
         self.judge = judge(held_out_behaviour(replace(run.settings, device="cpu"), settings.images))
         self.curve_judge = self.judge
+        # A digit that was hardly learned has nothing to forget, and its retention is of another sign or enormous.
+        trained = {name: float(values.mean()) for name, values in self.judge.trained.items()}
+        self._learned = [goal for goal in DIGIT_GOALS if trained[goal.remove] > CHANCE + 0.1]
+        if not self._learned:
+            raise ValueError(
+                f"{run.directory} has learned no digit: train longer, or lower the learning rate"
+            )
         digits = load_digits("train", run.settings.data_dir)
         per_digit = settings.tuning_images // _NUM_DIGITS
         tuning = _of_each(digits, slice(per_digit))
@@ -110,13 +117,14 @@ class DigitAblation(Ablation):
         return cuts + [
             PlannedCut(f"tuned: remove {goal.name}", goal, headline=digit in self._headline)
             for digit, goal in enumerate(DIGIT_GOALS)
+            if goal in self._learned
         ]
 
     def _of_a_digit(self, how: str, choose: Choice, neighbour: Choice | None) -> tuple[float, PlannedCut]:
         """A cut named after the digit that it leaves least of on tuning images; how selective it is there."""
         vectors = choose(self.directions).vectors
         verdict = self._chooser.judge(cut_parameters(self.theta, self.theta_0, vectors))
-        goal = min(DIGIT_GOALS, key=lambda goal: verdict.retention[goal.remove])
+        goal = min(self._learned, key=lambda goal: verdict.retention[goal.remove])
         cut = PlannedCut(f"{how}: remove {goal.name}", goal, choose, neighbour)
         return verdict.selectivity[goal.name], cut
 

@@ -63,8 +63,10 @@ class DigitSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.data_dir is not None:  # as config.json gives it, a string
-            object.__setattr__(self, "data_dir", Path(self.data_dir))
+        if (
+            self.data_dir is not None
+        ):  # a string in config.json; absolute, for the run may be read from elsewhere
+            object.__setattr__(self, "data_dir", Path(self.data_dir).absolute())
         for name, least in (
             ("batch_size", 2),
             ("epochs", 1),
@@ -80,13 +82,15 @@ class DigitSettings:
             raise ValueError(
                 f"batch_size is {self.batch_size}: give an even number, half of a batch is half A"
             )
+        if self.seed >= 2**63:
+            raise ValueError(f"seed is {self.seed}: give a number below 2**63")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate is {self.learning_rate}: give a number above 0")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum is {self.momentum}: give a number from 0 up to below 1")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(
-                f"momentum is {self.momentum}, but the optimizer is {self.optimizer}: give it with sgd"
+                f"momentum is {self.momentum}, and {self.optimizer} has none of that kind: give momentum 0 with it"
             )
         for name, known in (
             ("network", ("mlp", "cnn")),

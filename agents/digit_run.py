@@ -1,7 +1,9 @@
 """A run of the classifier: its run directory, and training as a run."""
 
 import time
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +12,7 @@ from ..envs.digits import Digits, load_digits
 from .allocator import keep_freed_memory
 from .classification import Classification, DigitSettings
 from .digit_behaviour import DigitBehaviour
+from .files import RunFileError
 from .gradient_log import GradientSink, Training
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
@@ -19,11 +22,24 @@ OnMeasure = Callable[[dict[str, Any]], None]
 
 
 class DigitRun(RunDirectory[DigitSettings]):
-    """The files of one classifier's run; training time is counted in updates."""
+    """The files of one classifier's run; training time is counted in updates.
+
+    Attributes:
+        training_images: how many images an epoch has.
+    """
 
     kind: ClassVar[str] = "digits"
     time_unit: ClassVar[str] = "update"
     settings_type: ClassVar[type] = DigitSettings
+
+    def __init__(self, directory: Path):
+        super().__init__(directory)
+        try:
+            self.training_images = int(self.config["digits"]["images"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFileError(
+                f"{directory}/config.json is damaged (digits: {error!r}); restore it"
+            ) from None
 
     @property
     def last_time(self) -> int:
@@ -35,12 +51,24 @@ class DigitRun(RunDirectory[DigitSettings]):
         """One row per update."""
         return self.last_time
 
-    @property
-    def training_images(self) -> int:
-        """How many images an epoch has."""
-        if not hasattr(self, "_training_images"):
-            self._training_images = len(load_digits("train", self.settings.data_dir))
-        return self._training_images
+    @classmethod
+    def facts(cls, settings: DigitSettings) -> dict[str, Any]:
+        """Number and checksum of the training digits."""
+        return {"digits": _identity(load_digits("train", settings.data_dir))}
+
+    def training_digits(self) -> Digits:
+        """The digits that the run began with.
+
+        Raises:
+            RunFileError: other ones are there now.
+        """
+        digits = load_digits("train", self.settings.data_dir)
+        if _identity(digits) != self.config["digits"]:
+            raise RunFileError(
+                f"the training digits of {self.settings.data_dir or 'the package'} are other ones than when "
+                f"{self.directory} began: restore them, or train in another directory"
+            )
+        return digits
 
 
 def train_digits(run: DigitRun, *, on_record: OnMeasure | None = None) -> None:
@@ -99,7 +127,10 @@ def replay_digit_training(settings: DigitSettings) -> Training:
 
 
 def held_out_behaviour(settings: DigitSettings, images: int | None = None) -> DigitBehaviour:
-    """The classifier's behaviour on test images: all of them, or about so many, as many of each digit."""
+    """The classifier's behaviour on test images: all of them, or so many, a tenth of them of each digit.
+
+    Of a digit with fewer images all are taken.
+    """
     digits = load_digits("test", settings.data_dir)
     if images is not None and images < len(digits):
         per_digit = max(1, images // 10)
@@ -110,7 +141,7 @@ def held_out_behaviour(settings: DigitSettings, images: int | None = None) -> Di
 
 def _train(run: DigitRun, on_record: OnMeasure | None) -> None:
     settings = run.settings
-    learner = _new_learner(settings, load_digits("train", settings.data_dir))
+    learner = _new_learner(settings, run.training_digits())
     behaviour = held_out_behaviour(settings, settings.measure_images) if settings.measure_every else None
     saved = resume(run, learner)
     recorder = None
@@ -156,6 +187,11 @@ def _train(run: DigitRun, on_record: OnMeasure | None) -> None:
         if recorder is not None:
             recorder.close()
     run.save_checkpoint(learner.updates_done, learner.network)  # its file tells that training ended
+
+
+def _identity(digits: Digits) -> dict[str, int]:
+    checksum = zlib.crc32(digits.labels.numpy().tobytes(), zlib.crc32(digits.images.numpy().tobytes()))
+    return {"images": len(digits), "checksum": checksum}
 
 
 def _new_learner(settings: DigitSettings, digits: Digits) -> Classification:

@@ -230,7 +230,7 @@ class GradientLog:
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise RunFileError(f"{directory / 'layout.json'} is damaged ({error!r}); restore it") from None
         self.about = head
-        self._path = directory / "rows.bin"
+        self._path = (directory / "rows.bin").absolute()  # for workers of a cluster, wherever they run
         try:
             records, stored = (directory / "rows.index").read_bytes(), self._path.stat().st_size
         except FileNotFoundError as error:

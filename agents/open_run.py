@@ -16,8 +16,9 @@ def open_run(directory: Path) -> Run | DigitRun:
         RunFileError: it is no run directory, or of a kind that this goalcut does not know.
     """
     path = Path(directory) / "config.json"
-    kind = read_json(path).get("kind")
-    if kind not in _KINDS:
+    config = read_json(path)
+    kind = config.get("kind") if isinstance(config, dict) else None
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise RunFileError(
             f"{path} is of kind {kind!r}, known are {', '.join(_KINDS)}: was it made by a newer goalcut?"
         )

@@ -60,6 +60,8 @@ class TrainSettings:
         ):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
+        if self.seed >= 2**63:
+            raise ValueError(f"seed is {self.seed}: give a number below 2**63")
         for name in ("time_limit", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:

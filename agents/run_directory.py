@@ -50,6 +50,8 @@ def check_device(name: str) -> None:
         device = torch.device(name)
     except RuntimeError:
         raise ValueError(f"device is {name!r}: give 'cpu', 'cuda' or 'cuda:0'") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device is {name!r}: goalcut runs on 'cpu' and 'cuda'")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device is {name!r}, but torch sees {torch.cuda.device_count()} GPUs: give 'cpu'")
 
@@ -72,14 +74,17 @@ class RunDirectory(Generic[S]):
 
     def __init__(self, directory: Path):
         self.directory = Path(directory)
-        config = read_json(self.directory / "config.json")
+        config = self.config = read_json(self.directory / "config.json")
         try:
             if config["format"] != FORMAT:
                 raise RunFileError(
                     f"{directory} is of format {config['format']}, this goalcut reads {FORMAT}: train anew"
                 )
             if config["kind"] != self.kind:
-                raise RunFileError(f"{directory} holds a run of {config['kind']}, wanted one of {self.kind}")
+                raise RunConflictError(
+                    f"{directory} holds a run of {config['kind']}, wanted one of {self.kind}: runs of digits are made "
+                    f"and gone on with by goalcut mnist, those of mazes by the other commands"
+                )
             self.settings: S = settings_from_json(self.settings_type, config["settings"])
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, RunFileError):
@@ -109,11 +114,22 @@ class RunDirectory(Generic[S]):
             raise RunConflictError(f"{directory} is a file: give a directory")
         if directory.exists() and any(path.suffix != ".part" for path in directory.iterdir()):
             raise RunConflictError(f"{directory} is not empty and holds no run: give another directory")
-        directory.mkdir(parents=True, exist_ok=True)
         values = settings_to_json(settings.resolved())
-        config = {"format": FORMAT, "kind": cls.kind, "settings": values} | _provenance()
+        config = (
+            {"format": FORMAT, "kind": cls.kind, "settings": values} | cls.facts(settings) | _provenance()
+        )
+        directory.mkdir(parents=True, exist_ok=True)
         write_json(directory / "config.json", config)
         return cls(directory)
+
+    @classmethod
+    def facts(cls, settings: S) -> dict[str, Any]:
+        """What config.json keeps beside the settings, of files that they name.
+
+        Raises:
+            ValueError: such a file is damaged; no directory has been made then.
+        """
+        return {}
 
     def path(self, *parts: str) -> Path:
         """A path inside the run directory, its folder made."""

@@ -3,7 +3,7 @@
 Both kinds of curve change fast and much early in training, slowly and little later, so that anything looks dependent on
 anything. Hence the slow course of each is taken out first, of its mean and of its spread, and what is left is compared
 with itself in shuffled order: blocks of times are permuted, which keeps the curve's short memory and breaks its place
-in time. Turns are moved instead, together and only so far that turns remain as dense as they were.
+in time. Turns are moved instead, all together and only so far that they remain about as dense as they were.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 import scipy.signal
+
+_PASSES = 0.05
+"""A profile with at most this p-value counts as found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +26,19 @@ class LaggedDependence:
         curve: index of the curve that has it (k,).
         lag: times by which the curve follows the profile there (k,); negative where it leads.
         p_value: share of block permutations of the profile whose largest is at least as large (k,); never zero.
+        found: profiles with a p-value of at most 0.05.
+        found_null: mean of the same number over the permutations, each held against the others.
+        found_p: share of the permutations that find as many; never zero. Profiles share their times and curves, so
+            that their p-values are not independent: this one knows.
     """
 
     correlation: np.ndarray
     curve: np.ndarray
     lag: np.ndarray
     p_value: np.ndarray
+    found: int
+    found_null: float
+    found_p: float
 
 
 @dataclass(frozen=True)
@@ -38,14 +48,16 @@ class Coincidence:
     Attributes:
         turns: turns of all profiles.
         coinciding: of them, those within the tolerance of a turn of some curve.
-        null_mean: mean number in the permutations.
-        p_value: share of permutations with at least as many; never zero.
+        null_mean: mean number over the shifts.
+        p_value: share of the shifts with at least as many, the place found counted as one; never zero.
+        covered: share of all times within the tolerance of a turn of some curve. Near 1 nothing can be found.
     """
 
     turns: int
     coinciding: int
     null_mean: float
     p_value: float
+    covered: float
 
 
 def steadied(curves: np.ndarray, window: int) -> np.ndarray:
@@ -113,16 +125,30 @@ def lagged_dependence(
     at = flat.argmax(axis=1)
     which_lag, which_curve = np.unravel_index(at, found.shape[1:])
     strongest = flat.max(axis=1)
-    exceeding = np.ones(k)  # the order that was found counts as one permutation
-    for _ in range(permutations):
-        order = _permuted_blocks(n, block, rng)
+    # The order that was found counts as one permutation, the first.
+    largest = np.empty((permutations + 1, k))
+    largest[0] = strongest
+    for draw in range(1, permutations + 1):
+        order = _permuted_blocks(n, block, rng)  # one for all profiles: what they share stays shared
         null = np.abs(np.einsum("nk,lnm->klm", _standard(profiles[order]), shifted))
-        exceeding += null.reshape(k, -1).max(axis=1) >= strongest - 1e-12
+        largest[draw] = null.reshape(k, -1).max(axis=1)
+    ascending = np.sort(largest, axis=0)
+    p_values = np.stack(
+        [
+            len(largest) - np.searchsorted(ascending[:, profile], largest[:, profile] - 1e-12)
+            for profile in range(k)
+        ],
+        axis=1,
+    ) / len(largest)
+    counts = np.count_nonzero(p_values <= _PASSES, axis=1)
     return LaggedDependence(
         correlation=found.reshape(k, -1)[np.arange(k), at],
         curve=which_curve,
         lag=lags[which_lag],
-        p_value=exceeding / (permutations + 1),
+        p_value=p_values[0],
+        found=int(counts[0]),
+        found_null=float(counts[1:].mean()) if permutations else float("nan"),
+        found_p=float(np.mean(counts >= counts[0])),
     )
 
 
@@ -133,19 +159,17 @@ def coincidence(
     *,
     tolerance: int,
     reach: int,
-    permutations: int,
-    rng: np.random.Generator,
 ) -> Coincidence:
-    """Count turns of profiles near turns of curves, beside the same profiles a little earlier or later.
+    """Count turns of profiles near turns of curves, beside the same turns a little earlier or later.
+
+    In the null all turns of all profiles move together, for profiles turn together where gradients grow or shrink.
 
     Args:
         profile_turns: per profile, the first times of its new phases, increasing (as `change_points` gives them).
         curve_turns: the same per curve.
         times: n, in which all of them lie.
         tolerance: times apart that still coincide.
-        reach: in the null, all turns of a profile move together by more than twice the tolerance and at most this.
-        permutations: how many.
-        rng: the generator to draw from.
+        reach: how far turns move, every shift of more than twice the tolerance and at most this, either way.
 
     Raises:
         ValueError: the reach leaves no room beyond the tolerance.
@@ -158,19 +182,20 @@ def coincidence(
         for turn in turns:
             near[max(0, turn - tolerance) : turn + tolerance + 1] = True
     kept = [np.asarray(turns, dtype=np.int64) for turns in profile_turns if len(turns)]
-    count = sum(int(near[turns].sum()) for turns in kept)
-    nulls = np.zeros(permutations)
-    for draw in range(permutations):
-        for turns in kept:
-            moved = turns + int(rng.integers(least, reach + 1)) * (1 if rng.random() < 0.5 else -1)
-            # Mirrored at the ends, so that none is lost.
-            moved = np.where(moved < 0, -moved, moved)
-            nulls[draw] += near[np.where(moved >= times, 2 * (times - 1) - moved, moved)].sum()
+    together = np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64)
+
+    def coinciding(shift: int) -> int:
+        moved = np.abs(together + shift)  # mirrored at the ends, so that none is lost
+        return int(near[np.where(moved >= times, 2 * (times - 1) - moved, moved)].sum())
+
+    count = coinciding(0)
+    nulls = np.array([coinciding(sign * shift) for shift in range(least, reach + 1) for sign in (-1, 1)])
     return Coincidence(
-        turns=sum(len(turns) for turns in kept),
+        turns=len(together),
         coinciding=count,
-        null_mean=float(nulls.mean()) if permutations else float("nan"),
-        p_value=float((1 + np.count_nonzero(nulls >= count)) / (permutations + 1)),
+        null_mean=float(nulls.mean()),
+        p_value=float((1 + np.count_nonzero(nulls >= count)) / (len(nulls) + 1)),
+        covered=float(near.mean()),
     )
 
 

@@ -17,7 +17,7 @@ from .cross_half import cross_half_of_product
 from .digit_turning import turning
 from .directions import Directions, module_shares
 from .gram import gram
-from .log_spectra import cross_half_figures, replay_figures, spectrum_figures, whole_log
+from .log_spectra import check_replay, cross_half_figures, replay_figures, spectrum_figures, whole_log
 from .null_spectra import count_above
 from .profiles import centre_of_mass
 from .replay import replay_directions
@@ -76,13 +76,14 @@ class DigitAnalyzeSettings:
     def __post_init__(self) -> None:
         if self.replay and self.dask is not None:
             raise ValueError(f"dask is {self.dask!r} beside replay, which has no log to share: leave one out")
-        for name in ("directions", "sampled", "draws", "nulls", "turning", "permutations", "sketch_width"):
+        for name in ("directions", "sampled", "draws", "nulls", "turning", "permutations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
         if any(size < 1 for size in self.residual_samples):
             raise ValueError(f"residual_samples is {self.residual_samples}: give numbers of at least 1")
         if self.window < 9 or self.window % 2 == 0:
             raise ValueError(f"window is {self.window}: give an odd number of at least 9")
+        check_replay(self.window_mb, self.sketch_width)
         check_device(self.device)
 
 

@@ -62,7 +62,7 @@ def entries(base: DigitSettings, seeds: int) -> list[Entry]:
         Entry(
             network,
             optimizer,
-            replace(base, **shape, **({"optimizer": "sgd"} | how)),
+            replace(base, record="update", **shape, **({"optimizer": "sgd"} | how)),
             seeds if network in _OF_MOST_SEEDS else max(1, seeds // 2),
         )
         for network, shape in _NETWORKS.items()
@@ -126,6 +126,8 @@ def count_run(run: DigitRun) -> dict[str, Any]:
         "norm_decay": float(norms[-tenth:].mean() / norms[:tenth].mean()),
         "signal_share": float(4 * np.trace(AB) / np.trace(K)),
         "signal_directions": cross.signal_directions,
+        "negative_directions": cross.negative_directions,
+        "noise_floor": float(cross.noise_floor / cross.eigenvalues[0]),
         "noise_free": [int(np.count_nonzero(agreed > share**2 * agreed[0])) for share in SHARES],
     }
     for name, matrix in (("raw", K), ("unit", unit_gram(K)), ("centred", centred_gram(K)), ("half", AA)):
@@ -151,7 +153,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     names = [
         *("network", "optimizer", "seeds", "accuracy", "rows", "above 0.05", "**above 0.1**", "above 0.15"),
         *("sd of draws", "null", "unit rows", "centred", "half batch", "all rows", "noise-free"),
-        *("signal directions", "norm decay", "residual of 300"),
+        *("signal directions", "negative ones", "norm decay", "residual of 300"),
     ]
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     keys = list(dict.fromkeys((row["network"], row["optimizer"]) for row in rows))
@@ -178,6 +180,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             over(lambda row: row["raw"]["whole"][1]),
             over(lambda row: row["noise_free"][1]),
             over(lambda row: row["signal_directions"]),
+            over(lambda row: row["negative_directions"]) if "negative_directions" in of[0] else "–",
             over(lambda row: row["norm_decay"], 2),
             over(lambda row: row["residual_300"], 2) if all("residual_300" in row for row in of) else "–",
         ]
@@ -186,7 +189,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _accuracy(run: DigitRun) -> float:
-    behaviour = held_out_behaviour(run.settings)
+    behaviour = held_out_behaviour(replace(run.settings, device="cpu"))  # where parameters are read to
     called = behaviour.logits(run.network()).argmax(1)
     return float((called == behaviour.labels).double().mean())
 

@@ -66,3 +66,15 @@ def replay_figures(replay: Replay) -> dict[str, Any]:
         "sketch_width": products.sketch_width,
         "spectral_error": products.spectral_error(),
     }
+
+
+def check_replay(window_mb: int, sketch_width: int) -> None:
+    """Refuse settings of a replay that it could not use.
+
+    Raises:
+        ValueError: with what to give instead.
+    """
+    if window_mb < 0:
+        raise ValueError(f"window_mb is {window_mb}: give megabytes, or 0 to sketch always")
+    if sketch_width < 2 or sketch_width % 2:
+        raise ValueError(f"sketch_width is {sketch_width}: give an even number, for instance 8192")

@@ -8,13 +8,13 @@ import numpy as np
 
 from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog
 from ..agents.parameters import parameter_layout
-from ..agents.run import Run, logged_rows
+from ..agents.run import Run, TrainSettings, logged_rows
 from ..agents.run_directory import check_device
 from ..agents.training import replay_training
 from .cluster import optional_cluster
 from .cross_half import cross_half_of_product, cross_half_spectrum
 from .directions import Directions, module_shares
-from .log_spectra import cross_half_figures, replay_figures, spectrum_figures, whole_log
+from .log_spectra import check_replay, cross_half_figures, replay_figures, spectrum_figures, whole_log
 from .profiles import centre_of_mass, change_points, crossing_time
 from .replay import replay_directions
 from .rows import Rows, UnitRows
@@ -61,9 +61,11 @@ class AnalyzeSettings:
             raise ValueError(
                 f"replay is {self.replay!r} beside {other}, which wants a gradient log: leave one out"
             )
-        for name in ("directions", "nulls", "sketch_width"):
+        for name in ("directions", "nulls"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
+        check_replay(self.window_mb, self.sketch_width)
+        check_device(self.device)
         if not 0 < self.passes < 1:
             raise ValueError(f"passes is {self.passes}: give a retention between 0 and 1")
 
@@ -72,7 +74,6 @@ def analyze_run(
     run: Run, settings: AnalyzeSettings, on_step: OnStep = lambda step: None
 ) -> tuple[dict[str, Any], Directions]:
     """Decompose a run's gradients; returns what analysis.json holds, and the strongest directions."""
-    check_device(settings.device)
     if settings.replay is not None:
         return _analyze_replay(run, settings, on_step)
     log = whole_log(run)
@@ -98,7 +99,7 @@ def analyze_run(
         on_step("unit rows")
         # Of first-epoch halves where the log has them: those of later epochs have met each other's samples.
         term = FIRST_EPOCH if FIRST_EPOCH in log.terms else settings.rows
-        result["cross_half"] = _cross_half(log, term, settings.nulls, rng, _noise_block(run), how)
+        result["cross_half"] = _cross_half(log, term, settings.nulls, rng, _noise_block(run.settings), how)
         on_step("cross-half spectrum")
         result["terms"] = {
             term: spectrum_figures(temporal_svd(log.rows(term), **how), rng)
@@ -121,7 +122,7 @@ def _analyze_replay(
         replay_training(trained),
         layout=parameter_layout(trained.new_network()),
         count=settings.directions,
-        times=logged_rows(trained),
+        times=logged_rows(trained) if settings.rows == TOTAL else None,
         term=settings.rows,
         window_bytes=settings.window_mb * 2**20,
         width=settings.sketch_width,
@@ -136,7 +137,7 @@ def _analyze_replay(
     result["unit"] = spectrum_figures(svd_of_gram(unit_gram(products.gram), parameters=parameters), rng)
     result["cross_half"] = None
     if products.cross is not None:
-        block = _noise_block(run) if settings.replay == "update" else 1
+        block = _noise_block(trained)
         cross = cross_half_of_product(products.cross, nulls=settings.nulls, rng=rng, block=block)
         result["cross_half"] = cross_half_figures(cross, settings.rows)
     result |= {"terms": {}, "applied": _applied(run, settings, rng), "replay": replay_figures(replay)}
@@ -154,7 +155,8 @@ def _described(
 ) -> dict[str, Any]:
     """The spectrum beside its null, and the directions' place in time and in the network."""
     behaviour = _behaviour(run, settings.passes)
-    split = behaviour["corner_passes_env_steps"] or float(env_steps[len(env_steps) // 2])
+    passed = behaviour["corner_passes_env_steps"]
+    split = float(env_steps[len(env_steps) // 2]) if passed is None else passed
     split_row = int(np.clip(np.searchsorted(env_steps, split, side="right"), 1, len(env_steps) - 1))
     shares = found.profiles**2
     return {
@@ -178,10 +180,9 @@ def _described(
     }
 
 
-def _noise_block(run: Run) -> int:
+def _noise_block(settings: TrainSettings) -> int:
     """Rows that share their noise, and so its sign: those of the updates of one rollout."""
-    ppo = run.settings.ppo
-    return ppo.epochs * ppo.minibatches if run.settings.record == "update" else 1
+    return settings.ppo.epochs * settings.ppo.minibatches if settings.record == "update" else 1
 
 
 def _applied(run: Run, settings: AnalyzeSettings, rng: np.random.Generator) -> dict[str, Any] | None:

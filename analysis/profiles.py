@@ -83,8 +83,7 @@ def change_points(
         return np.zeros(0, dtype=np.int64)
     rounding = np.finfo(np.float64).eps * float(np.abs(x).max())
     x = x - x.mean()  # the cost below is a difference of sums of squares
-    # The median of |N(0, 2 noise²)|; a few large steps do not move it.
-    spread = float(np.median(np.abs(np.diff(x)))) / (0.6745 * np.sqrt(2.0)) if noise is None else noise
+    spread = typical_noise(x) if noise is None else noise
     # The lower bounds keep rounding from passing for changes where there is no noise.
     change_cost = penalty * max(spread**2, 1e-9 * float(np.mean(x**2)), 100 * rounding**2) * np.log(n)
 
@@ -104,6 +103,16 @@ def change_points(
         found.append(end)
         end = int(start_of_last[end])
     return np.array(found[::-1], dtype=np.int64)
+
+
+def typical_noise(signal: np.ndarray) -> float:
+    """Standard deviation of a curve's noise from the median size of its successive differences.
+
+    A few large steps do not move it. A curve that mostly stands still has 0, whatever it does in between.
+    """
+    return float(np.median(np.abs(np.diff(signal)))) / (
+        0.6745 * np.sqrt(2.0)
+    )  # the median of |N(0, 2 noise²)|
 
 
 def crossing_time(

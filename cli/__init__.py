@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 COMMANDS = {
@@ -95,9 +96,13 @@ def _run(command: Any) -> None:
         case s.ReportCommand():
             print(steps.report_step(open_run(command.directory)))
         case s.MnistCommand() if command.table:
-            print(digit_steps.table_step(command.directory, command.train, command.seeds))
+            print(
+                digit_steps.table_step(
+                    command.directory or Path("runs/mnist-table"), command.train, command.seeds
+                )
+            )
         case s.MnistCommand():
-            digits = digit_steps.train_digits_step(command.directory, command.train)
+            digits = digit_steps.train_digits_step(command.directory or Path("runs/mnist"), command.train)
             if command.train.record != "none":
                 digit_steps.analyze_digits_step(digits, command.analyze)
                 digit_steps.ablate_digits_step(digits, command.ablate)

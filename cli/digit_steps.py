@@ -1,5 +1,6 @@
 """The steps of a classifier's run: train, evaluate, analyze, ablate; and the table of counts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..ablate.digit_goals import ClassifierBehaviour
 from ..ablate.judge import Judge
 from ..agents.classification import DigitSettings
 from ..agents.digit_run import DigitRun, held_out_behaviour, train_digits
-from ..agents.files import write_atomically, write_json
+from ..agents.files import RunConflictError, RunFileError, read_json, write_atomically, write_json
 from ..agents.run_directory import settings_to_json
 from ..analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from ..analysis.digit_table import entries, fill_table, markdown
@@ -35,14 +36,16 @@ def train_digits_step(directory: Path, settings: DigitSettings) -> DigitRun:
                 done = record["update"]
 
             train_digits(run, on_record=on_record)
-    if not (run.directory / "evaluation.json").exists():
+    try:
+        read_json(run.directory / "evaluation.json")
+    except RunFileError:  # missing, or damaged
         _evaluate(run)
     return run
 
 
 def _evaluate(run: DigitRun) -> None:
     """Accuracy of the untrained and the trained classifier on each digit, with intervals over images."""
-    behaviour = held_out_behaviour(run.settings)
+    behaviour = held_out_behaviour(replace(run.settings, device="cpu"))  # where parameters are read to
     judge = Judge(
         run.network(), ClassifierBehaviour(behaviour), run.parameters_after(0), run.parameters_after()
     )
@@ -87,6 +90,8 @@ def ablate_digits_step(run: DigitRun, settings: DigitAblateSettings) -> None:
 
 def table_step(directory: Path, settings: DigitSettings, seeds: int) -> Path:
     """Fill the table of counts, one row per network, optimizer and seed; table.json and table.md."""
+    if (directory / "config.json").exists():
+        raise RunConflictError(f"{directory} holds a run: give another directory for the table")
     lines = entries(settings, seeds)
     directory.mkdir(parents=True, exist_ok=True)
     with progress("table", sum(line.seeds for line in lines)) as advance:

@@ -142,15 +142,15 @@ class MnistCommand:
     where it was stopped).
 
     Attributes:
-        directory: the run directory, made if missing.
+        directory: the run directory, made if missing; default runs/mnist, or runs/mnist-table with `table`.
         table: fill the table of counts in this directory instead.
         seeds: of the table's main lines.
-        train: what is trained; with `table` its data_dir, epochs, device and threads hold for all lines.
+        train: what is trained; with `table` only its data_dir, epochs, batch_size, device and threads count.
         analyze: what is computed from the gradient log.
         ablate: which cuts are made and how they are judged.
     """
 
-    directory: RunDirectory = Path("runs/mnist")
+    directory: Annotated[Path | None, tyro.conf.Positional] = None
     table: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     seeds: int = 5
     train: Annotated[DigitSettings, tyro.conf.arg(name="")] = field(default_factory=DigitSettings)

@@ -204,6 +204,8 @@ def up_to_date(run: RunDirectory[Any], file: str, settings: Any) -> bool:
     """Whether a result is there, whole, and was made with these settings from what is there now."""
     try:
         made = read_json(run.directory / file)
+        if file == "analysis/analysis.json":
+            saved_analysis(run)
         return made["settings"] == settings_to_json(settings) and made.get("of") in (None, fingerprint(run))
     except (RunFileError, KeyError, TypeError, AttributeError):
         return False

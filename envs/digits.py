@@ -89,6 +89,8 @@ def load_digits(split: DigitSplit, data_dir: Path | None = None) -> Digits:
 def _read(name: str, data_dir: Path | None) -> tuple[Path, np.ndarray]:
     """The file used and its array of unsigned bytes."""
     folder = _PACKAGED if data_dir is None else Path(data_dir)
+    if not folder.is_dir():
+        raise DigitFileError(f"data_dir is {folder}, which is no folder: give one with MNIST's four files")
     path = folder / f"{name}.gz"
     if data_dir is not None and not path.exists() and (folder / name).exists():
         path = folder / name

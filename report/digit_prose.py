@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from .digit_inputs import DigitInputs, digit_of
 from .first_layer import MIXTURE, RANDOM, LayerPicture
@@ -23,6 +22,7 @@ GLOSSARY = {
 # The figures of the post that these counts repeat: share of the largest singular value → count, of 400 updates.
 POST = {0.05: 200.0, 0.1: 92.5, 0.15: 40.0}
 POST_SD = 11.6
+POST_SAMPLED = 400
 _LEARNED = 0.9
 _NETWORKS = {"mlp": "fully connected", "cnn": "convolutional"}
 _OF_SAMPLES = 300
@@ -106,9 +106,11 @@ def counts(inputs: DigitInputs) -> str:
         return "How many singular values exceed a share of the largest, against the share."
     post = POST[0.1]
     like = abs(mean - post) <= np.hypot(sd or 0, POST_SD)
-    verdict = "as in the post" if like else "unlike in the post"
+    verdict = (
+        f", {'as' if like else 'unlike'} in the post ({post} ± {POST_SD})" if sampled == POST_SAMPLED else ""
+    )
     text = f"Of {count(sampled)} sampled updates, {decimal(mean, 1)} ± {decimal(sd, 1)} singular values exceed a tenth "
-    text += f"of the largest, {verdict} ({post} ± {POST_SD})"
+    text += f"of the largest{verdict}"
     null = inputs.count_at("raw", "null_mean", 0.1)
     if null is not None:
         fewer = "fewer than" if mean < 0.9 * null else "no fewer than"
@@ -159,7 +161,8 @@ def residual(inputs: DigitInputs) -> str:
     own = (
         "most of what is left is noise of the minibatches, as" if signal < 0.5 * (at("mean") or 0) else "and"
     )
-    return f"{text}; {own} it leaves {decimal(signal)} of their noise-free part."
+    left = decimal(signal) if signal > 0 else "nothing measurable"
+    return f"{text}; {own} it leaves {left} of their noise-free part."
 
 
 def epochs(residuals: dict[str, Any]) -> str:
@@ -191,14 +194,17 @@ def turning(inputs: DigitInputs) -> str:
     p_values = [p for p in finites(tested.get("p_value")) if p is not None]
     if not p_values:
         return "Whether directions turn with digits was not tested."
-    found, expected = sum(p < _CHANCE for p in p_values), _CHANCE * len(p_values)
-    more = scipy.stats.binom.sf(found - 1, len(p_values), _CHANCE) < _CHANCE
-    verdict = "more than" if more else "which cannot be told from"
+    found = sum(p <= _CHANCE for p in p_values)
+    expected, chance = finite(tested.get("found_null")), finite(tested.get("found_p"))
     told = "moves" if found == 1 else "move"
-    return (
+    text = (
         f"{found} of the {len(p_values)} strongest directions {told} with the accuracy of a digit or with a confusion "
-        f"at p below {_CHANCE}, {verdict} the {decimal(expected, 1)} expected by chance."
+        f"at p of at most {_CHANCE}"
     )
+    if expected is None or chance is None:
+        return f"{text}, where {decimal(_CHANCE * len(p_values), 1)} would by chance."
+    verdict = "more than" if chance <= _CHANCE and found > expected else "which cannot be told from"
+    return f"{text}, {verdict} the {decimal(expected, 1)} of permuted profiles (p = {short(chance)})."
 
 
 def turns(tested: dict[str, Any]) -> str:
@@ -210,8 +216,10 @@ def turns(tested: dict[str, Any]) -> str:
     text = f"{count(both[0])} of the {count(both[1])} turns of these profiles fall on a turn of a digit or confusion"
     if null is None or p is None:
         return text + "."
-    verdict = "more than" if p < _CHANCE and both[0] > null else "no more than can come of"
-    return f"{text}, {verdict} the {decimal(null, 1)} of the same turns a little earlier or later (p = {short(p)})."
+    verdict = "more than" if p <= _CHANCE and both[0] > null else "no more than can come of"
+    text += f", {verdict} the {decimal(null, 1)} of the same turns a little earlier or later (p = {short(p)})"
+    covered = finite(tested.get("covered"))
+    return f"{text}." if covered is None else f"{text}; {percent(covered)} of all times lie that near to one."
 
 
 def pictures(drawn: Sequence[LayerPicture]) -> str:

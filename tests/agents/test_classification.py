@@ -128,12 +128,14 @@ def test_divergence_is_said_with_its_update(few_digits: Path) -> None:
     [
         ({"batch_size": 33}, "batch_size is 33: give an even number"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
-        ({"optimizer": "adam", "momentum": 0.9}, "momentum is 0.9, but the optimizer is adam"),
+        ({"optimizer": "adam", "momentum": 0.9}, "momentum is 0.9, and adam has none of that kind"),
         ({"momentum": 1.0}, "momentum is 1.0"),
         ({"network": "resnet"}, "network is 'resnet': give one of mlp, cnn"),
         ({"hidden": (0,)}, r"hidden is \(0,\)"),
         ({"epochs": 0}, "epochs is 0"),
         ({"threads": 0}, "threads is 0"),
+        ({"seed": 10**20}, "seed is 1"),
+        ({"device": "meta"}, "goalcut runs on 'cpu' and 'cuda'"),
         ({"device": "cuda:99"}, "device is 'cuda:99'"),
     ],
 )

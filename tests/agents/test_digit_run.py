@@ -1,4 +1,6 @@
+import gzip
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +15,10 @@ import torch
 from goalcut.agents.classification import DigitSettings
 from goalcut.agents.digit_behaviour import DigitBehaviour
 from goalcut.agents.digit_run import DigitRun, held_out_behaviour, replay_digit_training, train_digits
-from goalcut.agents.files import RunFileError
+from goalcut.agents.files import RunConflictError, RunFileError
 from goalcut.agents.gradient_log import GradientLogWriter
 from goalcut.agents.run import Run
-from goalcut.envs.digits import load_digits
+from goalcut.envs.digits import DigitFileError, load_digits
 
 SETTINGS = DigitSettings(
     hidden=(16,), batch_size=32, epochs=2, checkpoint_every=10, save_every=8, measure_every=4, threads=1
@@ -111,8 +113,30 @@ def test_a_replay_gives_every_row_of_the_run_to_the_last_bit(tmp_path: Path, set
 
 def test_kinds_of_runs_are_told_apart(tmp_path: Path, settings: DigitSettings) -> None:
     DigitRun.create(tmp_path / "run", settings)
-    with pytest.raises(RunFileError, match="holds a run of digits, wanted one of maze"):
+    with pytest.raises(RunConflictError, match=r"holds a run of digits, wanted one of maze: .*goalcut mnist"):
         Run(tmp_path / "run")
+
+
+def test_a_run_is_not_gone_on_with_on_other_digits(
+    tmp_path: Path, settings: DigitSettings, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(few_digits, tmp_path / "digits")
+    monkeypatch.chdir(tmp_path)
+    given = replace(settings, data_dir=Path("digits"))
+    run = DigitRun.create(tmp_path / "run", given)
+    monkeypatch.chdir("/")
+    assert DigitRun(run.directory).settings.data_dir == folder  # absolute, wherever it is read from
+    labels = folder / "train-labels-idx1-ubyte.gz"
+    content = bytearray(gzip.decompress(labels.read_bytes()))
+    content[100] = (content[100] + 1) % 10
+    labels.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(RunFileError, match=r"are other ones than when .*run began"):
+        train_digits(run)
+    shutil.rmtree(folder)
+    assert run.last_time == 40  # a finished run is read without its digits
+    with pytest.raises(DigitFileError, match=r"data_dir is .*digits, which is no folder"):
+        DigitRun.create(tmp_path / "typo", given)
+    assert not (tmp_path / "typo").exists()
 
 
 def test_settings_come_back_from_config(tmp_path: Path, settings: DigitSettings) -> None:

@@ -83,40 +83,55 @@ def test_steadied_curves_have_mean_zero_and_spread_one_everywhere() -> None:
 
 
 def test_turns_that_fall_together_are_told_from_chance() -> None:
-    rng = np.random.default_rng(3)
     curve_turns = [np.array([23, 61, 140]), np.array([88, 171])]
     near = [np.array([22, 62, 88]), np.array([61, 139, 172])]
-    together = coincidence(near, curve_turns, 200, tolerance=1, reach=12, permutations=499, rng=rng)
+    together = coincidence(near, curve_turns, 200, tolerance=1, reach=30)
     assert (together.turns, together.coinciding) == (6, 6)
     assert together.null_mean < 2
-    assert together.p_value <= 0.01
+    assert together.p_value == 1 / 57
+    assert together.covered == 15 / 200
     far = [np.array([10, 40, 110]), np.array([75, 120])]
-    assert coincidence(far, curve_turns, 200, tolerance=1, reach=12, permutations=499, rng=rng).p_value > 0.2
+    assert coincidence(far, curve_turns, 200, tolerance=1, reach=30).p_value > 0.2
 
 
-def test_turns_that_are_dense_at_the_same_time_coincide_as_often_as_their_null() -> None:
+@pytest.mark.parametrize("shared", [0, 2, 6])
+def test_turns_dense_at_the_same_time_and_shared_by_profiles_are_no_coincidence(shared: int) -> None:
     rng = np.random.default_rng(6)
+
+    def early(count: int) -> np.ndarray:
+        return np.unique((200 * rng.beta(1, 4, size=count)).astype(int) + 1)
+
     p_values = []
-    for _ in range(60):
-        early = lambda: np.unique((200 * rng.beta(1, 8, size=6)).astype(int) + 1)  # noqa: E731
-        found = coincidence(
-            [early() for _ in range(4)],
-            [early() for _ in range(3)],
-            202,
-            tolerance=1,
-            reach=12,
-            permutations=99,
-            rng=rng,
+    for _ in range(120):
+        common = early(shared)
+        profiles = [np.union1d(common, early(6 - shared)) for _ in range(5)]
+        p_values.append(
+            coincidence(profiles, [early(6) for _ in range(3)], 202, tolerance=1, reach=30).p_value
         )
-        p_values.append(found.p_value)
-    assert np.count_nonzero(np.array(p_values) <= 0.05) <= 3 + 3 * 1.7
+    assert np.count_nonzero(np.array(p_values) <= 0.05) <= 6 + 3 * 2.4
+
+
+def test_the_number_of_findings_knows_that_profiles_share_what_they_are() -> None:
+    rng = np.random.default_rng(7)
+    p_values = []
+    for _ in range(40):
+        common = smooth_noise(rng, 120, 1)
+        profiles = common + 0.3 * smooth_noise(rng, 120, 10)
+        found = lagged_dependence(
+            profiles, smooth_noise(rng, 120, 5), rng=rng, max_lag=2, block=30, permutations=99
+        )
+        p_values.append(found.found_p)
+    assert np.count_nonzero(np.array(p_values) <= 0.05) <= 2 + 3 * 1.4
+    planted = lagged_dependence(
+        common.repeat(10, axis=1), common, rng=rng, max_lag=2, block=30, permutations=99
+    )
+    assert planted.found == 10
+    assert planted.found_p <= 0.05
 
 
 def test_profiles_without_turns_coincide_with_nothing() -> None:
     none = np.zeros(0, dtype=int)
-    found = coincidence(
-        [none], [np.array([5])], 50, tolerance=1, reach=12, permutations=9, rng=np.random.default_rng(0)
-    )
+    found = coincidence([none], [np.array([5])], 50, tolerance=1, reach=12)
     assert (found.turns, found.coinciding, found.p_value) == (0, 0, 1.0)
 
 

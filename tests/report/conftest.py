@@ -64,7 +64,7 @@ def digits_trained(few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -
     threads = torch.get_num_threads()
     settings = DigitSettings(
         hidden=(16,),
-        learning_rate=0.1,
+        learning_rate=0.02,
         batch_size=8,
         measure_every=2,
         checkpoint_every=40,

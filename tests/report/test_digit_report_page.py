@@ -162,6 +162,6 @@ def test_damaged_directions_are_named(digits_full, tmp_path):
 
 def test_the_command_repeats_every_setting_that_is_not_the_default(digits_trained, few_digits):
     command = whole_command(DigitInputs.of(digits_trained))
-    assert command.startswith(f"goalcut mnist {digits_trained} --hidden 16 --learning-rate 0.1")
+    assert command.startswith(f"goalcut mnist {digits_trained} --hidden 16 --learning-rate 0.02")
     assert f"--data-dir {few_digits}" in command
     assert "--momentum" not in command

@@ -65,9 +65,9 @@ def test_epochs_are_compared(first, says):
 
 @pytest.mark.parametrize(("small", "says"), [(1, "cannot be told from"), (5, "more than")])
 def test_turning_is_held_against_chance(inputs, small, says):
-    tested = {"p_value": [0.01] * small + [0.5] * (20 - small)}
+    tested = {"p_value": [0.01] * small + [0.5] * (20 - small), "found_null": 1.1, "found_p": 0.5 / small**2}
     text = digit_prose.turning(replace(inputs, analysis={"turning": tested}))
-    assert f"{says} the 1.0 expected by chance" in text
+    assert f"{says} the 1.1 of permuted profiles" in text
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,6 @@ def test_summary_of_digits_shows_counts_beside_nulls_and_the_post(digits_full):
         "share of test images recognised",
         "all digits",
         "Of 60 sampled updates",
-        "in the post (92.5 ± 11.6)",
         "of white noise of the same row norms",
         "sampled updates leaves",
         "expected by chance",
