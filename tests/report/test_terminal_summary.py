@@ -40,7 +40,7 @@ def test_summary_of_digits_shows_counts_beside_nulls_and_the_post(digits_full):
         "Of 60 sampled updates",
         "of white noise of the same row norms",
         "sampled updates leaves",
-        "expected by chance",
+        "of permuted profiles",
         "control: ",
         "nine others",
         "report:",
