@@ -1,7 +1,7 @@
 """SVD of rows that need not fit in memory, beside numpy, scipy, scikit-learn and torch: time, memory, accuracy.
 
-    python benchmarks/large_svd.py                          1,876 × 67,000 and × 669,706 float32 (5.0 GB in TMPDIR)
-    python benchmarks/large_svd.py --rivals-at-full-size    the two slow rivals at the large size as well
+    python benchmarks/large_svd.py                   1,876 × 67,000 and × 669,706 float32 (5.0 GB in TMPDIR)
+    python benchmarks/large_svd.py --no-slow-rivals  without scipy and numpy at the large size, which take minutes
 
 Every case runs in a process of its own on the same file: 100 smooth profiles of falling strength, about half of them
 below the noise, as gradient rows have it. Seconds count from the file, reading included, to all singular values,
@@ -202,9 +202,7 @@ def compare(
                 print(f"  {name:<24} not run: needs about {needs:.0f} GB, {available():.0f} GB are free")
                 continue
             if method in skip:
-                print(
-                    f"  {name:<24} about {seconds:,.0f} s and {needs:.0f} GB: --rivals-at-full-size runs it"
-                )
+                print(f"  {name:<24} about {seconds:,.0f} s and {needs:.0f} GB: --slow-rivals runs it")
                 continue
         case = run_case(folder, times, parameters, method)
         if case is None:
@@ -225,7 +223,10 @@ def compare(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--rivals-at-full-size", action="store_true", help="numpy and scipy at the large size as well (long)"
+        "--slow-rivals",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="numpy and scipy at the large size as well (minutes), where the memory allows",
     )
     parser.add_argument("--times", type=int, default=1_876, help="rows")
     parser.add_argument("--parameters", type=int, nargs=2, default=(67_000, 669_706), help="small and large")
@@ -252,7 +253,7 @@ def main() -> None:
             f"angle {check['angle']:.1e}"
         )
         (folder / f"{few}.bin").unlink()
-        compare(folder, times, many, small, () if settings.rivals_at_full_size else SLOW, many / few)
+        compare(folder, times, many, small, () if settings.slow_rivals else SLOW, many / few)
 
 
 if __name__ == "__main__":
