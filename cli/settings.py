@@ -138,8 +138,8 @@ class MnistCommand:
     tests whether directions turn when digits do, cuts directions and digits out beside controls, and reports.
 
     Example: `goalcut mnist` (under 4 minutes on 2 cores), or another seed: `goalcut mnist runs/mnist-1 --seed 1`.
-    All networks, optimizers, batch sizes and seeds: `goalcut mnist runs/mnist-table --table` (one to two hours; it goes on
-    where it was stopped).
+    All networks, optimizers, batch sizes and seeds: `goalcut mnist runs/mnist-table --table` (one to two hours; it
+    goes on where it was stopped).
 
     Attributes:
         directory: the run directory, made if missing; default runs/mnist, or runs/mnist-table with `table`.
