@@ -79,7 +79,7 @@ class DigitAblation(Ablation):
             taken = ClassifierBehaviour(behaviour)
             return Judge(network, taken, self.theta_0, self.theta, goals=DIGIT_GOALS)
 
-        self.judge = judge(held_out_behaviour(replace(run.settings, device="cpu"), settings.images))
+        self.judge = judge(held_out_behaviour(run.settings, settings.images))
         self.curve_judge = self.judge
         # A digit that was hardly learned has nothing to forget, and its retention is of another sign or enormous.
         trained = {name: float(values.mean()) for name, values in self.judge.trained.items()}

@@ -126,23 +126,27 @@ def replay_digit_training(settings: DigitSettings) -> Training:
     return training
 
 
-def held_out_behaviour(settings: DigitSettings, images: int | None = None) -> DigitBehaviour:
+def held_out_behaviour(
+    settings: DigitSettings, images: int | None = None, *, device: str = "cpu"
+) -> DigitBehaviour:
     """The classifier's behaviour on test images: all of them, or so many, a tenth of them of each digit.
 
-    Of a digit with fewer images all are taken.
+    Of a digit with fewer images all are taken. They lie on the CPU, as the parameters of a run do, or on `device`.
     """
     digits = load_digits("test", settings.data_dir)
     if images is not None and images < len(digits):
         per_digit = max(1, images // 10)
         chosen = [torch.nonzero(digits.labels == digit)[:per_digit, 0] for digit in range(10)]
         digits = digits.subset(torch.cat(chosen).sort().values)
-    return DigitBehaviour(digits, device=settings.device)
+    return DigitBehaviour(digits, device=device)
 
 
 def _train(run: DigitRun, on_record: OnMeasure | None) -> None:
     settings = run.settings
     learner = _new_learner(settings, run.training_digits())
-    behaviour = held_out_behaviour(settings, settings.measure_images) if settings.measure_every else None
+    behaviour = None
+    if settings.measure_every:
+        behaviour = held_out_behaviour(settings, settings.measure_images, device=settings.device)
     saved = resume(run, learner)
     recorder = None
     if settings.record != "none":

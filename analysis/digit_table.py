@@ -189,7 +189,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _accuracy(run: DigitRun) -> float:
-    behaviour = held_out_behaviour(replace(run.settings, device="cpu"))  # where parameters are read to
+    behaviour = held_out_behaviour(run.settings)
     called = behaviour.logits(run.network()).argmax(1)
     return float((called == behaviour.labels).double().mean())
 

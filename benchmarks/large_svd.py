@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import scipy.linalg
 import torch
+from temporal_svd import matmul_speed
 
 from goalcut.analysis import directions, directions_along, gram, principal_angles, temporal_svd
 from goalcut.analysis.rows import FileRows
@@ -65,18 +66,6 @@ def write_rows(path: Path, times: int, parameters: int) -> None:
             rows = V[start : start + 100] @ U
             rows += 0.1 * rng.standard_normal(rows.shape, dtype=np.float32)
             file.write(rows.tobytes())
-
-
-def matmul_speed() -> float:
-    """Multiply-adds per second of a float32 product, the best of three."""
-    A = torch.ones(3000, 3000)
-    A @ A
-    best = np.inf
-    for _ in range(3):
-        started = time.perf_counter()
-        A @ A
-        best = min(best, time.perf_counter() - started)
-    return len(A) ** 3 / best
 
 
 def reference(rows: FileRows) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,5 @@
 """The steps of a classifier's run: train, evaluate, analyze, ablate; and the table of counts."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def train_digits_step(directory: Path, settings: DigitSettings) -> DigitRun:
 
 def _evaluate(run: DigitRun) -> None:
     """Accuracy of the untrained and the trained classifier on each digit, with intervals over images."""
-    behaviour = held_out_behaviour(replace(run.settings, device="cpu"))  # where parameters are read to
+    behaviour = held_out_behaviour(run.settings)
     judge = Judge(
         run.network(), ClassifierBehaviour(behaviour), run.parameters_after(0), run.parameters_after()
     )

@@ -9,7 +9,7 @@ from .inputs import dig
 from .page import CutCell, CutTable, Exhibit, Plot, Section, Table, cut_rows, cut_table, measured_cells
 from .pictures import data_uri
 from .repeat import command
-from .sections import no_analysis
+from .sections import no_analysis, no_cuts
 from .style import count, decimal, finites, percent
 from .templates import render
 
@@ -111,11 +111,7 @@ def cuts(inputs: DigitInputs) -> Section:
     """What cutting directions out does to each digit, beside controls."""
     title = "What a cut removes"
     if not inputs.rows:
-        if inputs.analysis is None:
-            return Section("cuts", title, missing=no_analysis(inputs))
-        return Section(
-            "cuts", title, missing=("this run has no ablation/table.json", command(inputs, "ablate"))
-        )
+        return Section("cuts", title, missing=no_cuts(inputs))
     lead = (
         "Retention is what a cut leaves of a digit's accuracy, from 0 (as by chance) to 1 (as trained). A cut is "
         "evidence only where changes of the same size, chosen without the idea on trial, do less."

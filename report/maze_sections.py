@@ -8,7 +8,7 @@ from .inputs import dig
 from .maze_inputs import MazeInputs
 from .page import CutTable, Exhibit, Plot, Section, Table, cut_rows, cut_table, measured_cells
 from .repeat import command
-from .sections import no_analysis
+from .sections import no_cuts
 from .style import count, finite
 
 _RETAINED = ("corner_reach", "cheese_from_corner", "navigation")
@@ -69,11 +69,7 @@ def cuts(inputs: MazeInputs) -> Section:
     """What cutting directions out does, beside controls."""
     title = "What a cut removes"
     if not inputs.rows:
-        if inputs.analysis is None:
-            return Section("cuts", title, missing=no_analysis(inputs))
-        return Section(
-            "cuts", title, missing=("this run has no ablation/table.json", command(inputs, "ablate"))
-        )
+        return Section("cuts", title, missing=no_cuts(inputs))
     lead = (
         "Retention is what a cut leaves of a measure, from 0 (as untrained) to 1 (as trained). A cut is evidence only "
         "where changes of the same size, chosen without the idea on trial, do less."

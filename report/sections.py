@@ -102,3 +102,10 @@ def no_analysis(inputs: Inputs[Any]) -> Missing:
         why = f"the run was trained with record 'none'; train anew with record '{unit}'"
         return why, command(inputs, "train")
     return "this run has no finished analysis/", command(inputs, "analyze")
+
+
+def no_cuts(inputs: Inputs[Any]) -> Missing:
+    """Why there are no cuts, and the command that makes them or what they need first."""
+    if inputs.analysis is None:
+        return no_analysis(inputs)
+    return "this run has no ablation/table.json", command(inputs, "ablate")
