@@ -20,7 +20,7 @@ from .files import RunConflictError, RunFileError, load_tensors, read_json, save
 from .gradient_log import GradientLog
 from .parameters import parameter_layout, set_parameters
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Settings(Protocol):
@@ -275,7 +275,16 @@ class AppliedChanges:
 
 def settings_to_json(settings: Any) -> dict[str, Any]:
     """A settings dataclass as JSON has it: paths as strings, tuples as lists."""
-    return json.loads(json.dumps(dataclasses.asdict(settings), default=str))
+    return json.loads(json.dumps(_nested(settings), default=str))
+
+
+def _nested(value: Any) -> Any:
+    """Dataclasses as dictionaries; one of several kinds says which it is, by its own `to_json`."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _nested(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
 
 
 def settings_from_json(kind: type, values: dict[str, Any]) -> Any:
@@ -288,6 +297,8 @@ def settings_from_json(kind: type, values: dict[str, Any]) -> Any:
 
 
 def _of_json(wanted: Any, value: Any) -> Any:
+    if hasattr(wanted, "of_json"):
+        return wanted.of_json(value)
     if dataclasses.is_dataclass(wanted) and isinstance(wanted, type) and isinstance(value, dict):
         return settings_from_json(wanted, value)
     return tuple(value) if isinstance(value, list) else value
@@ -295,7 +306,7 @@ def _of_json(wanted: Any, value: Any) -> Any:
 
 def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings, a dataclass or a dictionary, by dotted names."""
-    values = settings if isinstance(settings, dict) else dataclasses.asdict(settings)
+    values = settings if isinstance(settings, dict) else _nested(settings)
     flat: dict[str, Any] = {}
     for name, value in values.items():
         flat |= (

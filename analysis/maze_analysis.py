@@ -33,7 +33,7 @@ class AnalyzeSettings:
         unit: whether every row is first brought to unit norm.
         directions: how many of the strongest directions are kept.
         nulls: sign-flipped nulls of the cross-half spectrum.
-        passes: retention of corner_reach whose first passing parts early from late.
+        passes: retention of the proxy goal whose first passing parts early from late.
         device: where matrix products run.
         dask: run them on a Dask cluster: `local`, or a scheduler's address, tcp://host:port.
         replay: train twice more instead of reading a gradient log, a row being a `rollout` or an `update`; wants the
@@ -220,10 +220,11 @@ def _behaviour(run: Run, passes: float) -> dict[str, Any]:
         for name, curve in curves.items()
         if curve[-1] != curve[0]
     }
-    if "corner_reach" not in retention or "cheese_from_corner" not in retention:
+    proxy, paid = (goal.measure for goal in run.settings.world.goals)
+    if proxy not in retention or paid not in retention:
         return nothing
-    passed = crossing_time(steps, retention["corner_reach"], passes)
-    there = None if passed is None else float(np.interp(passed, steps, retention["cheese_from_corner"]))
+    passed = crossing_time(steps, retention[proxy], passes)
+    there = None if passed is None else float(np.interp(passed, steps, retention[paid]))
     return {
         "corner_passes_env_steps": passed,
         "cheese_retention_there": there,

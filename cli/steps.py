@@ -25,7 +25,7 @@ from ..ablate.judge import Judge
 from ..ablate.maze_cuts import AblateSettings, MazeAblation
 from ..ablate.maze_goals import MazeBehaviour
 from ..ablate.table import save_table
-from ..agents.behaviour import MEASURES, ExactBehaviour
+from ..agents.behaviour import ExactBehaviour
 from ..agents.files import RunFileError, read_json, write_json
 from ..agents.run import Run, TrainSettings
 from ..agents.run_directory import RunDirectory, settings_to_json
@@ -122,6 +122,7 @@ def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
         "level_seed": REPORT_LEVEL_SEED,
         "split": "test",
         "settings": settings_to_json(settings),
+        "measures": dict(judge.behaviour.measures),
         "agents": {name: judge.summary(measured) for name, measured in agents.items()},
     }
     if settings.rollout is None and settings.parameters is None:
@@ -135,7 +136,7 @@ def print_evaluation(result: dict[str, Any]) -> None:
     table.add_column("measure")
     for agent in result["agents"]:
         table.add_column(agent, justify="right")
-    for measure, meaning in MEASURES.items():
+    for measure, meaning in result["measures"].items():
         cells = [
             f"{v[measure]['mean']:.3f} [dim]{v[measure]['low']:.2f}–{v[measure]['high']:.2f}[/]"
             for v in result["agents"].values()

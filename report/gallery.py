@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..agents.behaviour import LevelChains, best_hitting, hitting_probabilities, network_policy
+from ..agents.behaviour import action_probabilities, best_hitting, hitting_probabilities, network_policy
 from ..agents.networks import ActorCritic
 from ..agents.parameters import set_parameters
 from ..agents.run import Run
 from ..envs.generator import make_levels
 from ..envs.levels import Level
+from ..envs.state_graph import StateGraph
+from ..envs.world import CONFLICT, Event
 from .inputs import dig
 from .maze_inputs import MazeInputs
 from .style import finite
@@ -63,19 +65,17 @@ def shown_levels(inputs: MazeInputs) -> list[ShownLevel]:
     if not run.trained or world.corner_size == world.size:
         return []
     seed = int(finite(dig(inputs.evaluation, "level_seed")) or 0)
-    conflict = replace(world, cheese="conflict", ood_share=0.0)
-    levels = make_levels(conflict, evaluated_levels(inputs), seed=seed, split="test")
-    chains, horizon = LevelChains(levels, world.corner_size), run.settings.horizon
+    pure = replace(world, ood_share=0.0)
+    levels = make_levels(pure, evaluated_levels(inputs), seed=seed, split="test", distribution=CONFLICT)
+    graph, horizon = StateGraph(levels), run.settings.horizon
     trained = run.network()
     with torch.no_grad():
-        first = _firsts(chains.action_probabilities(network_policy(trained)), chains, horizon)
-        chosen = _choose(chains, first, horizon)
-        chains = LevelChains(levels.take(np.array([number for number, _ in chosen])), world.corner_size)
+        first = _firsts(action_probabilities(network_policy(trained), graph), graph, horizon)
+        chosen = _choose(graph, first, horizon)
+        graph = StateGraph(levels.take(np.array([number for number, _ in chosen])))
         agents = {"trained": trained} | cut_agents(run, trained, inputs.headline)
-        walks = [_walks(name, network, chains, horizon) for name, network in agents.items()]
-        distance = (
-            torch.stack([_distance(chains, goal) for goal in (chains.corner, chains.cheese)]).int().tolist()
-        )
+        walks = [_walks(name, network, graph, horizon) for name, network in agents.items()]
+        distance = torch.stack([_distance(graph, goal) for goal in _goals(graph)]).int().tolist()
     return [
         ShownLevel(number, why, levels[number], distance[0][i], distance[1][i], [walk[i] for walk in walks])
         for i, (number, why) in enumerate(chosen)
@@ -100,14 +100,15 @@ def cut_agents(run: Run, trained: ActorCritic, rows: list[dict[str, Any]]) -> di
     return agents
 
 
-def _choose(chains: LevelChains, first: Tensor, horizon: int) -> list[tuple[int, str]]:
+def _choose(graph: StateGraph, first: Tensor, horizon: int) -> list[tuple[int, str]]:
     """Numbers of the levels to show, each with the reason."""
-    questions = _questions(chains)
-    possible = (best_hitting(chains.next, *questions, horizon) * chains.start).sum(-1).amin(0) > 0
+    questions = _questions(graph)
+    possible = (best_hitting(graph.next, *questions, horizon) * graph.start).sum(-1).amin(0) > 0
     if not possible.any():
         possible[:] = True
     corner_first, cheese_first = first.numpy()
-    nearer = _distance(chains, chains.cheese) < _distance(chains, chains.corner)
+    corner, cheese = _goals(graph)
+    nearer = _distance(graph, cheese) < _distance(graph, corner)
     telling, either = (possible & nearer).numpy(), possible.numpy()
 
     def ranked(score: np.ndarray, among: np.ndarray) -> list[int]:
@@ -124,38 +125,44 @@ def _choose(chains: LevelChains, first: Tensor, horizon: int) -> list[tuple[int,
     return list(unique.items())
 
 
-def _questions(chains: LevelChains) -> tuple[Tensor, Tensor]:
-    """Targets and what to avoid, (2, L, F): corner first, cheese first."""
-    return torch.stack([chains.corner, chains.cheese]), torch.stack([chains.cheese, chains.corner])
+def _goals(graph: StateGraph) -> tuple[Tensor, Tensor]:
+    """States in the corner region, and on the cheese, both (L, S) bool."""
+    return graph.event(Event("corner")), graph.event(Event("cheese"))
 
 
-def _firsts(policy: Tensor, chains: LevelChains, horizon: int) -> Tensor:
+def _questions(graph: StateGraph) -> tuple[Tensor, Tensor]:
+    """Targets and what to avoid, (2, L, S): corner first, cheese first."""
+    corner, cheese = _goals(graph)
+    return torch.stack([corner, cheese]), torch.stack([cheese, corner])
+
+
+def _firsts(policy: Tensor, graph: StateGraph, horizon: int) -> Tensor:
     """corner_first and cheese_first of every level, (2, L)."""
-    return (hitting_probabilities(policy, chains.next, *_questions(chains), horizon) * chains.start).sum(-1)
+    return (hitting_probabilities(policy, graph.next, *_questions(graph), horizon) * graph.start).sum(-1)
 
 
-def _distance(chains: LevelChains, goal: Tensor) -> Tensor:
-    """Steps of the shortest path from the mouse's start to `goal` (L, F), (L,); infinite where there is none."""
-    reached, distance = chains.start > 0, torch.full((len(goal),), torch.inf)
+def _distance(graph: StateGraph, goal: Tensor) -> Tensor:
+    """Steps of the shortest path from the mouse's start to `goal` (L, S), (L,); infinite where there is none."""
+    reached, distance = graph.start > 0, torch.full((len(goal),), torch.inf)
     for step in range(goal.shape[1]):
         there = (reached & goal).any(-1) & distance.isinf()
         distance[there] = step
-        following = torch.zeros_like(chains.start)
-        for move in range(chains.next.shape[-1]):
-            following.scatter_add_(1, chains.next[:, :, move], reached.float())
+        following = torch.zeros_like(graph.start)
+        for move in range(graph.next.shape[-1]):
+            following.scatter_add_(1, graph.next[:, :, move], reached.float())
         reached = reached | (following > 0)
     return distance
 
 
-def _walks(name: str, network: ActorCritic, chains: LevelChains, horizon: int) -> list[Walk]:
-    policy = chains.action_probabilities(network_policy(network))
-    corner_first, cheese_first = _firsts(policy, chains, horizon).tolist()
-    width, ends = policy.shape[1], chains.corner | chains.cheese
-    cell = torch.eye(width, dtype=torch.bool)[:, None].expand(width, *chains.free.shape)
-    visits = (hitting_probabilities(policy, chains.next, cell, ends & ~cell, horizon) * chains.start).sum(-1)
+def _walks(name: str, network: ActorCritic, graph: StateGraph, horizon: int) -> list[Walk]:
+    policy = action_probabilities(network_policy(network), graph)
+    corner_first, cheese_first = _firsts(policy, graph, horizon).tolist()
+    width, ends = policy.shape[1], torch.stack(_goals(graph)).any(0)
+    cell = torch.eye(width, dtype=torch.bool)[:, None].expand(width, *graph.real.shape)
+    visits = (hitting_probabilities(policy, graph.next, cell, ends & ~cell, horizon) * graph.start).sum(-1)
     walks = []
-    for index, walls in enumerate(chains.levels.walls):
-        free = np.flatnonzero(~walls.ravel())  # the chain numbers free cells first, in reading order
+    for index, walls in enumerate(graph.levels.walls):
+        free = np.flatnonzero(~walls.ravel())  # the graph numbers free cells in reading order
         by_cell, visited = np.zeros((walls.size, policy.shape[-1])), np.zeros(walls.size)
         by_cell[free] = policy[index, : len(free)].numpy()
         visited[free] = visits[: len(free), index].numpy()

@@ -38,6 +38,11 @@ class MazeInputs(Inputs[Run]):
     staged = True
 
     @property
+    def measures(self) -> dict[str, str]:
+        """Name of each measure of the run's world → what it says."""
+        return {measure.name: measure.meaning for measure in self.run.settings.world.measures}
+
+    @property
     def passed(self) -> float:
         """The share of what training changed at which a goal counts as learned."""
         known = finite(dig(self.analysis, "settings", "passes"))

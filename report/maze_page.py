@@ -1,6 +1,5 @@
 """The report of a maze agent's run."""
 
-from ..agents.behaviour import MEASURES
 from . import maze_prose, maze_sections, profile_figures
 from .inputs import dig
 from .maze_gallery import gallery
@@ -43,7 +42,7 @@ def _measures(inputs: MazeInputs) -> MeasureTable:
     over = f" over {count(levels)} held-out levels of each kind, with 95 % intervals over levels"
     rows = [
         (name, MAZE_MEASURES[name].colour, means, [inputs.measure(agent, name) for agent in inputs.agents])
-        for name, means in MEASURES.items()
+        for name, means in inputs.measures.items()
     ]
     agents = [inputs.agent_names[agent] for agent in inputs.agents]
     return MeasureTable(f"Exact probabilities{'' if levels is None else over}.", agents, rows)

@@ -14,11 +14,6 @@ GLOSSARY = {
     "selectivity": "Retention of the goal to keep minus retention of the goal to remove; 1 is a perfect cut.",
 }
 _STARTS = {"bottom_left": "starting bottom left", "random": "starting anywhere"}
-_CHEESES = {
-    "corner": "the cheese always in the {k}×{k} corner region at the top right",
-    "anywhere": "the cheese anywhere",
-    "conflict": "the cheese always outside the {k}×{k} corner region at the top right",
-}
 
 
 def trained_what(inputs: MazeInputs) -> str:
@@ -28,7 +23,7 @@ def trained_what(inputs: MazeInputs) -> str:
     text = f"{article} {settings.network} network of {count(inputs.parameters)} parameters was trained"
     if inputs.trained_for is not None:
         text += f" for {steps(inputs.trained_for)} env steps in {unbroken(duration(inputs.seconds))}"
-    cheese = _CHEESES[world.cheese].format(k=world.corner_size)
+    cheese = world.told
     if world.ood_share:
         cheese += f" but for {decimal(100 * world.ood_share, 0)} % of levels"
     return f"{text} on {world.size}×{world.size} mazes, the mouse {_STARTS[world.start]} and {cheese}."

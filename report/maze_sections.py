@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from ..agents.behaviour import MEASURES
 from . import cut_figures, figures, maze_cut_figures, maze_cut_prose, maze_figures, maze_prose
 from .inputs import dig
 from .maze_inputs import MazeInputs
@@ -26,7 +25,7 @@ def learning(inputs: MazeInputs) -> Section:
         "as the share of what training changed of it in the end; then every measure as it is."
     )
     order = [Plot(maze_figures.retention_over_training(inputs), 340)]
-    each = [Plot(figures.measure_over_training(inputs, name), 190) for name in MEASURES]
+    each = [Plot(figures.measure_over_training(inputs, name), 190) for name in inputs.measures]
     exhibits = (
         [Exhibit(maze_prose.learning_order(inputs), order)] if inputs.retention_curve("corner_reach") else []
     )

@@ -10,10 +10,10 @@ from goalcut.agents.behaviour import MEASURES, ExactBehaviour
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPO, PPOSettings
-from goalcut.envs import CheeseMaze, LevelSettings, make_levels
+from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 from goalcut.envs.generator import Split
 
-WORLD = LevelSettings(size=5, corner_size=3)
+WORLD = CheeseInCorner(size=5, corner_size=3)
 GOALS = {goal.name: goal for goal in maze_goals()}
 
 

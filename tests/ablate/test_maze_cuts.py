@@ -15,10 +15,10 @@ from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.training import train
 from goalcut.analysis import temporal_svd
 from goalcut.analysis.temporal_svd import directions
-from goalcut.envs.generator import LevelSettings
+from goalcut.envs.generator import CheeseInCorner
 
 TRAINING = TrainSettings(
-    world=LevelSettings(size=5, corner_size=3),
+    world=CheeseInCorner(size=5, corner_size=3),
     ppo=PPOSettings(rollouts=10, num_envs=16, num_steps=8, epochs=1, minibatches=2, precision="float32"),
     network="mlp",
     num_levels=64,

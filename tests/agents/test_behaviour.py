@@ -15,9 +15,9 @@ from goalcut.agents.behaviour import (
 )
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout
-from goalcut.envs import STEPS, CheeseMaze, LevelSettings, make_levels
+from goalcut.envs import STEPS, CheeseInCorner, CheeseMaze, make_levels
 
-WORLD = LevelSettings(size=7, corner_size=3, start="random")
+WORLD = CheeseInCorner(size=7, corner_size=3, start="random")
 HORIZON = 56
 
 
@@ -135,7 +135,7 @@ def test_cheese_return_is_the_return_of_the_real_environment() -> None:
 
 
 def test_cheese_from_corner_agrees_with_walks_from_every_cell_of_the_region() -> None:
-    world = LevelSettings(size=7, corner_size=3)
+    world = CheeseInCorner(size=7, corner_size=3)
     behaviour = ExactBehaviour.of_world(world, 20, seed=0, split="test", time_limit=12)
     chains = behaviour.cornered
     policy = chains.action_probabilities(network_policy(opinionated_network())).detach()
@@ -168,7 +168,7 @@ def slow_navigation(policy, chains, level: int, walks: int, rng) -> tuple[float,
 
 
 def test_navigation_agrees_with_simulated_walks() -> None:
-    chains = LevelChains(make_levels(LevelSettings(7, 3, "random", "conflict"), 5, seed=0, split="test"), 3)
+    chains = LevelChains(make_levels(CheeseInCorner(7, 3, "random", "conflict"), 5, seed=0, split="test"), 3)
     policy = chains.action_probabilities(network_policy(opinionated_network())).detach()
     exact = navigation(policy, chains)
     rng = np.random.default_rng(0)
@@ -178,7 +178,7 @@ def test_navigation_agrees_with_simulated_walks() -> None:
 
 
 def test_navigation_is_one_for_shortest_paths_and_low_for_a_random_walk() -> None:
-    chains = LevelChains(make_levels(LevelSettings(9, 3, "random", "conflict"), 30, seed=0, split="test"), 3)
+    chains = LevelChains(make_levels(CheeseInCorner(9, 3, "random", "conflict"), 30, seed=0, split="test"), 3)
     goals = (chains.cheese | chains.corner)[None]
     none = torch.zeros_like(goals)
     # Towards the nearer goal: the action after which the goal is reached in the fewest steps.
@@ -209,7 +209,9 @@ def test_no_policy_beats_the_best_walker_and_the_best_is_reached_by_none_worse()
 
 def test_measures_are_differentiable_in_the_parameters() -> None:
     """Against central differences in float64, along a random direction."""
-    behaviour = ExactBehaviour.of_world(LevelSettings(5, 2, "random"), 8, seed=0, split="test", time_limit=10)
+    behaviour = ExactBehaviour.of_world(
+        CheeseInCorner(5, 2, "random"), 8, seed=0, split="test", time_limit=10
+    )
     network = build_network("mlp", (3, 5, 5), 4, seed=0).double()
     theta, layout = flat_parameters(network), parameter_layout(network)
     theta = theta + 0.05 * torch.randn(
@@ -238,4 +240,4 @@ def test_measures_are_differentiable_in_the_parameters() -> None:
 
 def test_a_world_without_conflict_levels_is_refused() -> None:
     with pytest.raises(ValueError, match="corner_size is 7, the whole maze"):
-        ExactBehaviour.of_world(LevelSettings(size=7, corner_size=7), 4, seed=0, split="test")
+        ExactBehaviour.of_world(CheeseInCorner(size=7, corner_size=7), 4, seed=0, split="test")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from goalcut.envs import Level, LevelSettings, ascii, make_levels
+from goalcut.envs import CheeseInCorner, Level, ascii, make_levels
 
 
 @st.composite
@@ -28,7 +28,7 @@ def test_any_level_is_read_back_as_it_was_drawn(level: Level) -> None:
 
 @pytest.mark.parametrize("size", [5, 13, 31])
 def test_made_levels_are_read_back_as_they_were_drawn(size: int) -> None:
-    for level in make_levels(LevelSettings(size=size, corner_size=2, start="random"), 10, seed=0):
+    for level in make_levels(CheeseInCorner(size=size, corner_size=2, start="random"), 10, seed=0):
         text = ascii.render(level)
         assert ascii.parse(text) == level
         assert [len(row) for row in text.split("\n")] == [size] * size

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from goalcut.envs import Level, Levels, LevelSettings, corner_region, make_levels
+from goalcut.envs import CheeseInCorner, Level, Levels, corner_region, make_levels
 
 
 @pytest.fixture(scope="module")
 def levels() -> Levels:
-    return make_levels(LevelSettings(size=7, corner_size=3, start="random"), 20, seed=1)
+    return make_levels(CheeseInCorner(size=7, corner_size=3, start="random"), 20, seed=1)
 
 
 def test_single_levels_put_together_give_the_batch_back(levels: Levels) -> None:
@@ -57,7 +57,7 @@ def test_shapes_that_do_not_match_are_refused_and_named(levels: Levels) -> None:
 
 
 def test_no_levels_or_levels_of_two_sizes_make_no_batch(levels: Levels) -> None:
-    other = make_levels(LevelSettings(size=5, corner_size=2), 1, seed=1)
+    other = make_levels(CheeseInCorner(size=5, corner_size=2), 1, seed=1)
     with pytest.raises(ValueError, match="at least one level"):
         Levels.of([])
     with pytest.raises(ValueError, match="all of one size"):

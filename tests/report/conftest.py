@@ -26,10 +26,10 @@ from goalcut.agents.run_directory import settings_to_json
 from goalcut.agents.training import train
 from goalcut.analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from goalcut.analysis.directions import Directions
-from goalcut.envs.generator import LevelSettings
+from goalcut.envs.generator import CheeseInCorner
 
 TINY = TrainSettings(
-    world=LevelSettings(size=5, corner_size=2),
+    world=CheeseInCorner(size=5, corner_size=2),
     ppo=PPOSettings(rollouts=3, num_envs=8, num_steps=8, epochs=1, minibatches=2, precision="float32"),
     network="mlp",
     num_levels=16,
