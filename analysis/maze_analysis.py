@@ -155,7 +155,7 @@ def _described(
 ) -> dict[str, Any]:
     """The spectrum beside its null, and the directions' place in time and in the network."""
     behaviour = _behaviour(run, settings.passes)
-    passed = behaviour["corner_passes_env_steps"]
+    passed = behaviour["proxy_passes_env_steps"]
     split = float(env_steps[len(env_steps) // 2]) if passed is None else passed
     split_row = int(np.clip(np.searchsorted(env_steps, split, side="right"), 1, len(env_steps) - 1))
     shares = found.profiles**2
@@ -208,7 +208,7 @@ def _cross_half(
 def _behaviour(run: Run, passes: float) -> dict[str, Any]:
     """When each goal was learned, from the measures taken during training."""
     measured = [record for record in run.progress() if "measures" in record]
-    nothing = {"corner_passes_env_steps": None, "cheese_retention_there": None, "change_points": {}}
+    nothing = {"proxy_passes_env_steps": None, "paid_retention_there": None, "change_points": {}}
     if len(measured) < 3:
         return nothing
     steps = np.array([record["env_steps"] for record in measured], dtype=float)
@@ -226,7 +226,7 @@ def _behaviour(run: Run, passes: float) -> dict[str, Any]:
     passed = crossing_time(steps, retention[proxy], passes)
     there = None if passed is None else float(np.interp(passed, steps, retention[paid]))
     return {
-        "corner_passes_env_steps": passed,
-        "cheese_retention_there": there,
+        "proxy_passes_env_steps": passed,
+        "paid_retention_there": there,
         "change_points": {name: steps[change_points(curve)].tolist() for name, curve in curves.items()},
     }
