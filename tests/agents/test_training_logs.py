@@ -189,11 +189,14 @@ def test_wandb_gets_every_record_once_and_keeps_its_run(
         monkeypatch.setenv(f"WANDB_{name}", value)
     for name in ("CONFIG_DIR", "CACHE_DIR", "DATA_DIR"):
         monkeypatch.setenv(f"WANDB_{name}", str(tmp_path / name))
+    import wandb  # reads them
+
     run = trained(tmp_path / "run", ("wandb",), stop=3)
     name = (run.directory / "wandb" / "run-id").read_text()
     trained(tmp_path / "run", ("wandb",))
+    wandb.teardown()  # its service has then written everything
     assert (run.directory / "wandb" / "run-id").read_text() == name
-    folders = sorted((run.directory / "wandb").glob(f"offline-run-*-{name}"))
+    folders = sorted((run.directory / "wandb").glob(f"offline-run-*-{name}*"))
     rows = wandb_history(folders[-1])
     assert [row["_step"] for row in rows] == [record["env_steps"] for record in run.progress()]
     for row, record in zip(rows, run.progress(), strict=True):
