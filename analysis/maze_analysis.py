@@ -11,7 +11,7 @@ from ..agents.parameters import parameter_layout
 from ..agents.run import Run, TrainSettings, logged_rows
 from ..agents.run_directory import check_device
 from ..agents.training import replay_training
-from .cluster import optional_cluster
+from .cluster import check_address, optional_cluster
 from .cross_half import cross_half_of_product, cross_half_spectrum
 from .directions import Directions, module_shares
 from .log_spectra import check_replay, cross_half_figures, replay_figures, spectrum_figures, whole_log
@@ -66,6 +66,8 @@ class AnalyzeSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
         check_replay(self.window_mb, self.sketch_width)
         check_device(self.device)
+        if self.dask is not None:
+            check_address(self.dask, "dask")
         if not 0 < self.passes < 1:
             raise ValueError(f"passes is {self.passes}: give a retention between 0 and 1")
 
