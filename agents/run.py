@@ -32,7 +32,7 @@ class TrainSettings:
         save_every: rollouts between the bundles that a killed run resumes from.
         measure_every: rollouts between exact measures; 0 is never.
         measure_levels: held-out levels of each kind that these measures use.
-        device: `cpu`, `cuda`, or another torch device.
+        device: `cpu` or `cuda`.
         threads: CPU threads; default all. One thread makes runs bit-identical on one machine.
     """
 
