@@ -7,7 +7,7 @@ import torch
 
 from ..envs.cheese_maze import NUM_ACTIONS, PLANES, default_time_limit
 from ..envs.generator import LevelSettings
-from .networks import ActorCritic, NetworkName, build_network
+from .networks import NETWORKS, ActorCritic, NetworkName, build_network
 from .ppo import PPOSettings, resolved_precision
 from .run_directory import RunDirectory, check_device
 
@@ -19,7 +19,7 @@ class TrainSettings:
     Attributes:
         world: how levels are made.
         ppo: the learner's settings.
-        network: `conv` (169k parameters at 9×9), `mlp` or `impala`.
+        network: `conv` (169k parameters at 9×9), `mlp`, `residual_mlp` or `impala`.
         num_levels: size of the pool of training levels.
         time_limit: steps per episode; default 8 × size.
         seed: seed of levels, initial parameters, actions and minibatches.
@@ -68,8 +68,8 @@ class TrainSettings:
                 raise ValueError(f"{name} is {value}: give at least 1, or leave it out")
         if self.record not in ("rollout", "update", "none"):
             raise ValueError(f"record is {self.record!r}: give 'rollout', 'update' or 'none'")
-        if self.network not in ("mlp", "conv", "impala"):
-            raise ValueError(f"network is {self.network!r}: give 'mlp', 'conv' or 'impala'")
+        if self.network not in NETWORKS:
+            raise ValueError(f"network is {self.network!r}: give one of {', '.join(NETWORKS)}")
         if self.measure_every and self.world.corner_size == self.world.size:
             raise ValueError(
                 f"corner_size is {self.world.corner_size}, the whole maze: there are no conflict levels to measure "
