@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 # (m, k), weight (n, k) and bias (n,) or None to (m, n); what torch.compile's CPU code calls.
-_product = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+_product = (
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+)
 
 
 class _Linear(torch.autograd.Function):
@@ -37,7 +39,8 @@ class _Linear(torch.autograd.Function):
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`torch.nn.functional.linear` of (m, k) inputs, differentiable once where it takes oneDNN's way."""
     plain = inputs.device.type != "cpu" or inputs.dtype != torch.float32 or weight.dtype != torch.float32
-    if _product is None or plain or inputs.dim() != 2 or torch.is_autocast_enabled("cpu"):
+    shaped = inputs.dim() == 2 and len(inputs) > 0  # oneDNN knows no empty batch
+    if _product is None or plain or not shaped or torch.is_autocast_enabled("cpu"):
         return nn.functional.linear(inputs, weight, bias)
     return _Linear.apply(inputs, weight, bias)  # pyright: ignore[reportReturnType]
 

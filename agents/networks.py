@@ -75,9 +75,10 @@ def build_network(
     """A freshly initialised network.
 
     `mlp`: 256, 256. `conv`: two 3×3 convolutions of 16 channels and 128 features, 169k parameters on 9×9 planes.
-    `residual_mlp`: three layers of 128 features, the later two beside the identity, 98,693 parameters on 13×13 planes;
-    the default of jaxgmg (github.com/matomatical/jaxgmg, `relu:3x128`). `impala`: the residual network of Espeholt et al. 2018 (arXiv 1802.01561), 626,256 parameters on 64×64 RGB
-    with 15 actions. Weights are orthogonal, gain √2, 0.01 on the actor and 1 on the critic; biases are zero.
+    `residual_mlp`: three layers of 128, the later two beside the identity, 98,693 parameters on 13×13 planes; the
+    `relu:3x128` of jaxgmg (github.com/matomatical/jaxgmg). `impala`: the residual network of Espeholt et al. 2018
+    (arXiv 1802.01561), 626,256 parameters on 64×64 RGB with 15 actions. Weights are orthogonal, gain √2, 0.01 on the
+    actor and 1 on the critic; biases are zero.
 
     Raises:
         ValueError: `name` is not one of these.
@@ -123,5 +124,11 @@ def _impala(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
 
 
 def _residual_mlp(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
-    layers = [FlattenPixels(), Linear(math.prod(shape), 128), nn.ReLU(), ResidualLayer(128), ResidualLayer(128)]
+    layers = [
+        FlattenPixels(),
+        Linear(math.prod(shape), 128),
+        nn.ReLU(),
+        ResidualLayer(128),
+        ResidualLayer(128),
+    ]
     return ActorCritic(nn.Sequential(*layers), 128, num_actions)

@@ -236,10 +236,10 @@ class PPO:
             for update, halves in enumerate(self._minibatches(rollout)):
                 with_terms = recorder if record_terms and update == 0 else None
                 gradients = self._half_gradients(halves, both, with_terms)
-                torch._foreach_zero_(sums)
+                torch._foreach_zero_(sums)  # pyright: ignore[reportPrivateImportUsage]
                 for half, (gradient, metrics) in gradients.items():
                     with recorder.half(half) if recorder is not None else nullcontext():
-                        torch._foreach_add_(sums, gradient)
+                        torch._foreach_add_(sums, gradient)  # pyright: ignore[reportPrivateImportUsage]
                     names = list(metrics)
                     numbers += metrics.values()
                 nn.utils.clip_grad_norm_(parameters, cfg.max_grad_norm)
