@@ -31,6 +31,7 @@ class TrainSettings:
         measure_levels: held-out levels of each kind that these measures use.
         device: `cpu`, `cuda`, or another torch device.
         threads: CPU threads; default all. One thread makes runs bit-identical on one machine.
+        learner: `goalcut`, this package's PPO, or `sb3`, Stable-Baselines3's (of the extra `goalcut[sb3]`).
     """
 
     world: LevelSettings = field(default_factory=LevelSettings)
@@ -47,6 +48,7 @@ class TrainSettings:
     measure_levels: int = 150
     device: str = "cpu"
     threads: int | None = None
+    learner: Literal["goalcut", "sb3"] = "goalcut"
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -68,6 +70,8 @@ class TrainSettings:
                 raise ValueError(f"{name} is {value}: give at least 1, or leave it out")
         if self.record not in ("rollout", "update", "none"):
             raise ValueError(f"record is {self.record!r}: give 'rollout', 'update' or 'none'")
+        if self.learner not in ("goalcut", "sb3"):
+            raise ValueError(f"learner is {self.learner!r}: give 'goalcut' or 'sb3'")
         if self.network not in ("mlp", "conv", "impala"):
             raise ValueError(f"network is {self.network!r}: give 'mlp', 'conv' or 'impala'")
         if self.measure_every and self.world.corner_size == self.world.size:
