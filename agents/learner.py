@@ -12,9 +12,20 @@ from .recorder import GradientRecorder
 class RolloutLearner(Protocol):
     """A learner that collects a rollout and learns from it, in turns, and can be taken up again."""
 
-    network: ActorCritic
-    optimizer: Optimizer
-    rollouts_done: int
+    @property
+    def network(self) -> ActorCritic:
+        """What is being trained."""
+        ...
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What steps its parameters."""
+        ...
+
+    @property
+    def rollouts_done(self) -> int:
+        """Rollouts collected and learned from so far."""
+        ...
 
     @property
     def env_steps(self) -> int:
