@@ -100,7 +100,9 @@ def _learner_named(name: str) -> "type[PPO] | type[StableBaselines3PPO]":
     try:
         from .sb3_ppo import StableBaselines3PPO
     except ImportError as error:
-        raise ValueError(f"learner is {name!r}, but {error}") from error
+        raise ValueError(
+            f"learner is {name!r}, but stable_baselines3 cannot be imported ({error}): pip install 'goalcut[sb3]'"
+        ) from error
     return StableBaselines3PPO
 
 
