@@ -101,7 +101,7 @@ class StableBaselines3PPO:
         """Act for `num_steps` in every environment; returns metrics, the rollout is in the model's buffer."""
         assert self.model.env is not None
         self._counts.paid = self._counts.episodes = 0.0
-        with self._random_stream():
+        with self._random_stream(), self._told_of_divergence():
             self.model.collect_rollouts(
                 self.model.env, self._callback, self._buffer, n_rollout_steps=self.settings.num_steps
             )
@@ -138,17 +138,15 @@ class StableBaselines3PPO:
         self._policy.recorder = recorder
         try:
             model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
-            model.train()
+            with self._told_of_divergence():
+                model.train()
         finally:
             self._policy.recorder = None
         if recorder is not None and not recorder.per_update:
             recorder.end_row(self.env_steps)
         for name, parameter in self.network.named_parameters():
             if not parameter.isfinite().all():
-                raise GradientError(
-                    f"{name} is not finite after rollout {self.rollouts_done}: training diverged; lower the learning "
-                    f"rate or max_grad_norm. What was recorded is kept"
-                )
+                raise self._diverged(name)
         said = {name: float(value) for name, value in model.logger.name_to_value.items()}
         model.logger.dump()
         return {
@@ -212,6 +210,22 @@ class StableBaselines3PPO:
                 "entropy": -model.ent_coef * entropy.sum() / size,
             }
             recorder.record_terms(terms, self.env_steps, half=half)
+
+    def _diverged(self, what: str) -> GradientError:
+        return GradientError(
+            f"{what} is not finite after rollout {self.rollouts_done}: training diverged; lower the learning rate or "
+            f"max_grad_norm. What was recorded is kept"
+        )
+
+    @contextmanager
+    def _told_of_divergence(self) -> Iterator[None]:
+        """Where logits are not finite, torch's distributions raise a ValueError that prints them all."""
+        try:
+            yield
+        except ValueError as error:
+            if "found invalid values" not in str(error):
+                raise
+            raise self._diverged("what the policy says") from error
 
     @contextmanager
     def _random_stream(self) -> Iterator[None]:

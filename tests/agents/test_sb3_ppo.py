@@ -15,7 +15,7 @@ from goalcut.agents.gradient_log import GradientLog, GradientLogWriter
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPOSettings
-from goalcut.agents.recorder import GradientRecorder
+from goalcut.agents.recorder import GradientError, GradientRecorder
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.sb3_ppo import StableBaselines3PPO
 from goalcut.agents.training import replay_training, train
@@ -210,6 +210,13 @@ def test_it_learns_a_small_maze_far_beyond_chance_as_ours_does() -> None:
         returns.append(metrics["episode_return"])
     assert np.mean(returns[:3]) < 0.35  # chance
     assert np.mean(returns[-3:]) > 0.6
+
+
+@pytest.mark.parametrize(("record", "said"), [("none", "training diverged"), ("update", "not finite")])
+def test_diverged_training_is_told_with_what_to_do(tmp_path: Path, record: Any, said: str) -> None:
+    hot = replace(SMALL, record=record, ppo=replace(SMALL.ppo, learning_rate=1e30, precision="float32"))
+    with pytest.raises(GradientError, match=f"{said}.*lower the learning rate"):
+        trained(tmp_path / "run", hot)
 
 
 def test_a_run_of_before_there_were_learners_is_one_of_ours(tmp_path: Path) -> None:
