@@ -61,17 +61,18 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, default=20, help="of each run; the default training has 240")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each learner, at least 2")
     parser.add_argument("--levels", type=int, default=400, help="held-out levels of each kind")
+    parser.add_argument("--threads", type=int, help="CPU threads; default all")
     parser.add_argument("--directory", type=Path, help="where the runs go; default a folder that is removed")
     asked = parser.parse_args()
     if asked.seeds < 2:
         parser.error(f"seeds is {asked.seeds}: give at least 2, a deviation over seeds wants them")
     with tempfile.TemporaryDirectory() as folder:
-        compare(asked.directory or Path(folder), asked.rollouts, asked.seeds, asked.levels)
+        base = PRESETS["default"]
+        base = replace(base, ppo=replace(base.ppo, rollouts=asked.rollouts), threads=asked.threads)
+        compare(asked.directory or Path(folder), base, asked.seeds, asked.levels)
 
 
-def compare(directory: Path, rollouts: int, seeds: int, levels: int) -> None:
-    base = PRESETS["default"]
-    base = replace(base, ppo=replace(base.ppo, rollouts=rollouts))
+def compare(directory: Path, base: TrainSettings, seeds: int, levels: int) -> None:
     runs: dict[str, list[Run]] = {learner: [] for learner in LEARNERS}
     for seed in range(seeds):
         for learner in LEARNERS:  # in turns: both see the same machine
@@ -82,7 +83,7 @@ def compare(directory: Path, rollouts: int, seeds: int, levels: int) -> None:
         learner: [exact_measures(behaviour, run.network()) for run in runs[learner]] for learner in LEARNERS
     }
     untrained = exact_measures(behaviour, runs["goalcut"][0].network(0))
-    env_steps = rollouts * base.ppo.env_steps_per_rollout
+    env_steps = base.ppo.rollouts * base.ppo.env_steps_per_rollout
     print(
         f"{env_steps / 1e6:.2f}M env steps, {seeds} seeds each, {levels} held-out levels of each kind, "
         f"{runs['goalcut'][0].settings.ppo.precision}"
