@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..envs.cheese_maze import CheeseMaze
 from .networks import ActorCritic
 from .recorder import GradientRecorder
 
@@ -20,6 +21,11 @@ class RolloutLearner(Protocol):
     @property
     def optimizer(self) -> Optimizer:
         """What steps its parameters."""
+        ...
+
+    @property
+    def env(self) -> CheeseMaze:
+        """Where it acts."""
         ...
 
     @property

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from .cheese_maze import NUM_ACTIONS, CheeseMaze
+from .cheese_maze import CheeseMaze
 from .frames import frame
 
 try:
@@ -53,7 +53,7 @@ class MazeVecEnv(VecEnv):
             raise ValueError(f"render_mode is {render_mode!r}: give 'rgb_array' or None")
         self.maze, self.render_mode, self.cell, self.corner_size = maze, render_mode, cell, corner_size
         planes = spaces.MultiBinary(tuple(maze.observations.shape[1:]))
-        super().__init__(maze.num_envs, planes, spaces.Discrete(NUM_ACTIONS))
+        super().__init__(maze.num_envs, planes, spaces.Discrete(maze.num_actions))
         self._actions: Tensor | None = None
         self._began = time.time()
         self._returns = np.zeros(maze.num_envs)
@@ -86,8 +86,10 @@ class MazeVecEnv(VecEnv):
         actions = np.asarray(actions)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"actions are {actions.shape}: give one per environment, ({self.num_envs},)")
-        if actions.min() < 0 or actions.max() >= NUM_ACTIONS:
-            raise ValueError(f"actions span {actions.min()} to {actions.max()}: give 0 to {NUM_ACTIONS - 1}")
+        if actions.min() < 0 or actions.max() >= self.maze.num_actions:
+            raise ValueError(
+                f"actions span {actions.min()} to {actions.max()}: give 0 to {self.maze.num_actions - 1}"
+            )
         self._actions = torch.from_numpy(actions.astype(np.int64)).to(self.maze.device)
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:

@@ -19,10 +19,10 @@ from goalcut.agents.recorder import GradientError, GradientRecorder
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.sb3_ppo import StableBaselines3PPO
 from goalcut.agents.training import replay_training, train
-from goalcut.envs import CheeseMaze, LevelSettings, make_levels
+from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 
 SMALL = TrainSettings(
-    world=LevelSettings(size=5, corner_size=3),
+    world=CheeseInCorner(size=5, corner_size=3),
     ppo=PPOSettings(rollouts=8, num_envs=16, num_steps=8, epochs=2, minibatches=2),
     network="mlp",
     num_levels=64,
@@ -200,7 +200,7 @@ def test_the_learning_rate_falls_linearly_or_stays() -> None:
 
 def test_it_learns_a_small_maze_far_beyond_chance_as_ours_does() -> None:
     settings = PPOSettings(rollouts=40, num_envs=128, num_steps=16, minibatches=4)
-    levels = make_levels(LevelSettings(size=5, corner_size=4, start="random"), 256, seed=0)
+    levels = make_levels(CheeseInCorner(size=5, corner_size=4, start="random"), 256, seed=0)
     env = CheeseMaze(levels, 128, seed=0, time_limit=16)
     ppo = StableBaselines3PPO(settings, build_network("conv", (3, 5, 5), 4, seed=0), env, seed=0)
     returns = []

@@ -14,10 +14,10 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from goalcut.envs import (
+    CheeseInCorner,
     CheeseMaze,
     CheeseMazeEnv,
     Levels,
-    LevelSettings,
     ascii,
     frame,
     make_levels,
@@ -26,7 +26,7 @@ from goalcut.envs import (
 )
 from goalcut.envs.sb3_vec_env import MazeVecEnv
 
-WORLD = LevelSettings(size=5, corner_size=2, start="random")
+WORLD = CheeseInCorner(size=5, corner_size=2, start="random")
 RIGHT = 3
 
 
@@ -35,7 +35,7 @@ def batch(num_envs: int = 6, levels: int = 64, seed: int = 0, **settings: Any) -
 
 
 def drawn(text: str) -> Levels:
-    return Levels.of([ascii.parse(text)])
+    return Levels.of([ascii.parse(text)], WORLD)
 
 
 def test_it_does_what_one_environment_each_does() -> None:
@@ -103,7 +103,7 @@ def test_a_time_out_is_bootstrapped_with_the_value_of_where_the_mouse_really_was
 
 
 def test_reaching_the_cheese_is_not_bootstrapped_even_in_the_last_step_allowed() -> None:
-    env = MazeVecEnv(CheeseMaze(drawn("M.C\n###\n###"), 2, seed=0, time_limit=2))
+    env = MazeVecEnv(CheeseMaze(drawn("M.C..\n#####\n#####\n#####\n#####"), 2, seed=0, time_limit=2))
     env.reset()
     env.step(np.array([RIGHT, RIGHT]))
     _, rewards, dones, infos = env.step(np.array([RIGHT, 0]))
@@ -122,7 +122,6 @@ def final_observation_in(mode: AutoresetMode, actions: list[int]) -> np.ndarray:
         vectorization_mode="sync",
         vector_kwargs={"autoreset_mode": mode},
         time_limit=len(actions),
-        cheese_ends_episode=False,
         **one_level,
     )
     first, _ = env.reset(seed=0)
@@ -140,7 +139,7 @@ def test_every_autoreset_mode_of_gymnasium_ends_where_the_terminal_observation_s
     mode: AutoresetMode,
 ) -> None:
     actions = [0, 0, 3, 3, 2, 1, 3]
-    env = MazeVecEnv(batch(1, levels=1, time_limit=len(actions), cheese_ends_episode=False))
+    env = MazeVecEnv(batch(1, levels=1, time_limit=len(actions)))
     first = env.reset()
     for action in actions:
         planes, _, _, infos = env.step(np.array([action]))
@@ -209,7 +208,7 @@ def test_attributes_and_methods_are_those_of_the_batch() -> None:
     env.reset()
     assert env.get_attr("time_limit") == [9, 9, 9]
     assert [int(level) for level in env.get_attr("level", [0, 2])] == env.maze.level[[0, 2]].tolist()
-    assert env.has_attr("cheese_ends_episode")
+    assert env.has_attr("num_actions")
     assert not env.has_attr("colour")
     env.set_attr("time_limit", 1)
     assert env.step(np.zeros(3, int))[2].all()
