@@ -34,6 +34,7 @@ class TrainSettings:
         measure_levels: held-out levels of each kind that these measures use.
         device: `cpu` or `cuda`.
         threads: CPU threads; default all. One thread makes runs bit-identical on one machine.
+        learner: `goalcut`, this package's PPO, or `sb3`, Stable-Baselines3's (of the extra `goalcut[sb3]`).
     """
 
     world: World = field(default_factory=CheeseInCorner)
@@ -50,6 +51,7 @@ class TrainSettings:
     measure_levels: int = 150
     device: str = "cpu"
     threads: int | None = None
+    learner: Literal["goalcut", "sb3"] = "goalcut"
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -71,6 +73,8 @@ class TrainSettings:
                 raise ValueError(f"{name} is {value}: give at least 1, or leave it out")
         if self.record not in ("rollout", "update", "none"):
             raise ValueError(f"record is {self.record!r}: give 'rollout', 'update' or 'none'")
+        if self.learner not in ("goalcut", "sb3"):
+            raise ValueError(f"learner is {self.learner!r}: give 'goalcut' or 'sb3'")
         if self.network not in NETWORKS:
             raise ValueError(f"network is {self.network!r}: give one of {', '.join(NETWORKS)}")
         if self.measure_every:

@@ -11,7 +11,7 @@ from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPO, PPOSettings
 from goalcut.agents.recorder import GradientRecorder
 from goalcut.agents.side_by_side import side_by_side
-from goalcut.envs import CheeseMaze, LevelSettings, make_levels
+from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 
 CPU = torch.device("cpu")
 
@@ -46,7 +46,7 @@ def test_what_the_second_computation_raises_is_raised() -> None:
 def test_halves_learned_at_once_give_the_bits_of_one_after_the_other(tmp_path: Path, precision: str) -> None:
     settings = PPOSettings(rollouts=2, num_envs=16, num_steps=8, epochs=2, minibatches=2)
     settings = replace(settings, precision=precision)
-    levels = make_levels(LevelSettings(size=5, corner_size=2), 64, seed=0)
+    levels = make_levels(CheeseInCorner(size=5, corner_size=2), 64, seed=0)
     thetas, rows = [], []
     for threads in (1, 2):
         torch.set_num_threads(1)
