@@ -22,7 +22,7 @@ ACTION_MOVES = np.array([2, 2, 2, 1, 4, 0, 3, 3, 3, 4, 4, 4, 4, 4, 4])
 FORCE_RESET = -1
 FRAME = 64
 _LARGEST_STATE = 1 << 20
-_LARGEST_SEED = 2**31 - 1
+LARGEST_SEED = 2**31 - 1
 
 
 class ProcgenMissingError(ImportError, ValueError):
@@ -91,9 +91,9 @@ class ProcgenGame:
         ):
             if value < least:
                 raise ValueError(f"{name} is {value}: give at least {least}")
-        if start_level + num_levels > _LARGEST_SEED:
+        if start_level + num_levels > LARGEST_SEED:
             raise ValueError(
-                f"start_level + num_levels is {start_level + num_levels}: Procgen has levels below {_LARGEST_SEED}"
+                f"start_level + num_levels is {start_level + num_levels}: Procgen has levels below {LARGEST_SEED}"
             )
         self.num_envs = num_envs
         self.mode: Mode = mode
@@ -101,7 +101,7 @@ class ProcgenGame:
             num=num_envs,
             env_name="maze",
             distribution_mode=mode,
-            rand_seed=seed % _LARGEST_SEED,
+            rand_seed=seed % LARGEST_SEED,
             num_levels=num_levels,
             start_level=start_level,
             num_threads=threads,

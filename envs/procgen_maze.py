@@ -14,6 +14,7 @@ from .procgen_game import (
     CHEESE_REWARD,
     FORCE_RESET,
     FRAME,
+    LARGEST_SEED,
     NUM_PROCGEN_ACTIONS,
     TIME_LIMIT,
     ProcgenGame,
@@ -131,7 +132,18 @@ class ProcgenMaze:
             self._game.write(index, state)
 
     def reset(self, levels: Tensor | None = None) -> Tensor:
-        """Start every environment anew, in the levels of the seeds (N,) or in the next ones; returns observations."""
+        """Start every environment anew, in the levels of the seeds (N,) or in the next ones; returns observations.
+
+        Raises:
+            ValueError: the seeds are not one per environment, or none of Procgen's; nothing has changed then.
+        """
+        if levels is not None and (
+            levels.shape != (self.num_envs,) or levels.min() < 0 or levels.max() >= LARGEST_SEED
+        ):
+            raise ValueError(
+                f"levels are {tuple(levels.shape)}, from {int(levels.min())} to {int(levels.max())}: give "
+                f"({self.num_envs},) seeds from 0 to {LARGEST_SEED - 1}"
+            )
         ranges = []
         for index, seed in enumerate([] if levels is None else levels.tolist()):
             state = self._game.read(index)

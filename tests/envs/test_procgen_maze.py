@@ -325,6 +325,9 @@ def test_wrong_actions_and_batches_are_refused_and_nothing_moves() -> None:
     for actions in ([0, 1], [0, 1, 15], [0, -1, 3]):
         with pytest.raises(ValueError, match=r"give \(3,\) of 0 to 14"):
             env.step(torch.tensor(actions))
+    for seeds in ([1, 2], [1, 2, -3], [0, 1, 2**31]):
+        with pytest.raises(ValueError, match=r"give \(3,\) seeds from 0 to"):
+            env.reset(torch.tensor(seeds))
     with pytest.raises(ValueError, match="state is of 2 environments, this is of 3"):
         env.load_state(maze(2).state())
     with pytest.raises(ProcgenStateError, match="of the mode 'hard'"):
