@@ -113,9 +113,12 @@ class ProcgenGame:
         self.rewards, observed, self.first = self._env.observe()
         self.frames: np.ndarray = observed["rgb"]
 
-    def step(self, actions: np.ndarray) -> None:
-        """Advance every copy by its action, (N,) int32; `frames`, `rewards` and `first` then hold the results."""
+    def act(self, actions: np.ndarray) -> None:
+        """Begin to advance every copy by its action, (N,) int32; call `wait` before anything else."""
         self._env.act(actions)
+
+    def wait(self) -> None:
+        """End what `act` began: `frames`, `rewards` and `first` then hold its results."""
         self._env.observe()
 
     def read(self, index: int) -> MazeState:

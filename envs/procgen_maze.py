@@ -1,6 +1,7 @@
 """ProcgenMaze: Procgen's own maze as a batched torch environment, with the cheese moved."""
 
 import hashlib
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -23,7 +24,9 @@ from .procgen_levels import ProcgenLevels, levels_of, put_level
 from .procgen_state import SPACE, WALL, WORLD_SIZES, MazeState, Mode
 
 Cheese = Literal["stock", "corner", "region"]
-_LEFT, _RIGHT = 2, 3
+_RIGHT = 3
+# Whether the mouse looks on where it looked, after each move of `ACTION_MOVES`.
+_KEEPS_GAZE = np.array([True, True, False, False, True])
 _NO_CELL = -1
 
 
@@ -94,17 +97,18 @@ class ProcgenMaze:
         self.cheese, self.reward = cheese, reward
         self.corner_size = 1 if cheese == "corner" else corner_size
         self._frames = torch.from_numpy(self._game.frames).permute(0, 3, 1, 2)
-        # Cells are numbered in the world with a rim of wall around it, which spares looking for its edges.
+        # Cells are numbered through all worlds, each with a rim of wall, which spares looking for its edges.
         width = self.size + 2
+        rim = np.arange(width**2)
         self._deltas = np.append(STEPS @ [width, 1], 0)
-        self._cell_of = (
-            (np.arange(width**2) // width - 1) * self.size + np.arange(width**2) % width - 1
-        ).clip(0)
-        self._everyone = np.arange(num_envs)
+        self._cell_of = ((rim // width - 1) * self.size + rim % width - 1).clip(0)
+        self._rims = np.arange(num_envs) * width**2
         self._walls = np.ones((num_envs, width, width), dtype=bool)
         self._mouse, self._cheese, self._elapsed, self._level = (
             np.zeros(num_envs, dtype=np.int64) for _ in range(4)
         )
+        self._pays = np.float32(reward)
+        self._no_frames = torch.empty((0, *self.observation_shape), dtype=torch.uint8)
         self._right = np.zeros(num_envs, dtype=bool)
         self._states: list[MazeState] = [self._enter(index) for index in range(num_envs)]
 
@@ -150,7 +154,8 @@ class ProcgenMaze:
             ranges.append(state.level_range)
             state.level_range = (seed, seed + 1)
             self._game.write(index, state)
-        self._game.step(np.full(self.num_envs, FORCE_RESET, dtype=np.int32))
+        self._game.act(np.full(self.num_envs, FORCE_RESET, dtype=np.int32))
+        self._game.wait()
         for index in range(self.num_envs):
             self._states[index] = self._enter(index, ranges[index] if ranges else None)
         return self.observations
@@ -161,47 +166,48 @@ class ProcgenMaze:
         Raises:
             ValueError: an action is none of these; nothing has moved then.
         """
-        chosen = actions.cpu().numpy()
-        if chosen.shape != (self.num_envs,) or chosen.min() < 0 or chosen.max() >= NUM_PROCGEN_ACTIONS:
+        chosen = actions.cpu().numpy().astype(np.int32)
+        try:
+            moves = ACTION_MOVES.take(chosen.view(np.uint32))  # as such −1 is beyond the table
+            self._game.act(chosen)
+        except (IndexError, AssertionError):
             raise ValueError(
                 f"actions are {chosen.shape}, from {chosen.min()} to {chosen.max()}: give ({self.num_envs},) of 0 to "
                 f"{NUM_PROCGEN_ACTIONS - 1}"
-            )
-        self._game.step(chosen.astype(np.int32))
-        moves = ACTION_MOVES[chosen]
-        ahead = self._mouse + self._deltas[moves]
-        self._mouse = mouse = np.where(
-            self._walls.reshape(self.num_envs, -1)[self._everyone, ahead], self._mouse, ahead
-        )
-        self._right = (moves == _RIGHT) | (self._right & (moves != _LEFT))
+            ) from None
+        # The game's threads are at work meanwhile.
+        ahead = self._mouse + self._deltas.take(moves)
+        self._mouse = mouse = np.where(self._walls.take(ahead), self._mouse, ahead)
+        self._right = np.where(_KEEPS_GAZE.take(moves), self._right, moves == _RIGHT)
         self._elapsed += 1
         terminated = mouse == self._cheese
-        truncated = (self._elapsed >= TIME_LIMIT) & ~terminated
+        late = self._elapsed >= TIME_LIMIT
+        over = terminated | late
+        ended = np.flatnonzero(over)
+        result = Step(
+            observations=self._frames,
+            rewards=torch.from_numpy(terminated * self._pays),
+            terminated=torch.from_numpy(terminated),
+            truncated=torch.from_numpy(late > terminated),
+            mouse=torch.from_numpy(self._cell_of.take(mouse - self._rims)),
+            ended=torch.from_numpy(ended),
+            final_observations=self._no_frames,
+        )
+        self._game.wait()
         # What the game says must be what follows from its walls: a mouse that is elsewhere would go unseen.
-        if not np.array_equal(self._game.rewards > 0, terminated) or not np.array_equal(
-            self._game.first, terminated | truncated
+        if over.tobytes() != self._game.first.tobytes() or (
+            len(ended) and (terminated[ended] != (self._game.rewards[ended] > 0)).any()
         ):
             raise RuntimeError("Procgen ended other episodes than its mazes say: is this an altered Procgen?")
-        ended = np.flatnonzero(self._game.first)
-        final = np.empty((len(ended), FRAME, FRAME, 3), dtype=np.uint8)
         if len(ended):
-            mouse = mouse.copy()  # what follows writes into it
+            frames = np.empty((len(ended), FRAME, FRAME, 3), dtype=np.uint8)
             for number, index in enumerate(ended.tolist()):
-                final[number] = self._last_frame(index, cheese=not terminated[index])
+                frames[number] = self._last_frame(index, cheese=not terminated[index])
                 self._states[index] = self._enter(index)
-
-        def put(part: np.ndarray) -> Tensor:
-            return torch.from_numpy(part).to(self.device)
-
-        return Step(
-            observations=self.observations,
-            rewards=put(terminated * np.float32(self.reward)),
-            terminated=put(terminated),
-            truncated=put(truncated),
-            mouse=put(self._cell_of[mouse]),
-            ended=put(ended),
-            final_observations=put(final).permute(0, 3, 1, 2),
-        )
+            result = replace(result, final_observations=torch.from_numpy(frames).permute(0, 3, 1, 2))
+        if self.device.type == "cpu":
+            return result
+        return Step(**{name: tensor.to(self.device) for name, tensor in vars(result).items()})
 
     def read(self, index: int) -> MazeState:
         """The state of one environment, to look into or to edit."""
@@ -277,8 +283,9 @@ class ProcgenMaze:
         self._walls[index, 1:-1, 1:-1] = state.grid == WALL
         row, column = state.mouse
         cheese = state.cheese
-        self._mouse[index] = (row + 1) * width + column + 1
-        self._cheese[index] = _NO_CELL if cheese is None else (cheese[0] + 1) * width + cheese[1] + 1
+        first = self._rims[index] + width + 1
+        self._mouse[index] = first + row * width + column
+        self._cheese[index] = _NO_CELL if cheese is None else first + cheese[0] * width + cheese[1]
         self._elapsed[index], self._level[index] = state.elapsed, state.level_seed
         self._right[index] = state.facing_right
         return state
@@ -286,7 +293,7 @@ class ProcgenMaze:
     def _last_frame(self, index: int, *, cheese: bool) -> np.ndarray:
         """(64, 64, 3): what the mouse of an ended episode saw last, the cheese eaten or not."""
         state = self._states[index]
-        state.mouse = divmod(int(self._cell_of[self._mouse[index]]), self.size)
+        state.mouse = divmod(int(self._cell_of[self._mouse[index] - self._rims[index]]), self.size)
         state.facing_right = bool(self._right[index])
         if not cheese:
             state.cheese = None
