@@ -1,6 +1,7 @@
 """Actor-critic networks: planes in, action logits and a value out."""
 
 import math
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,7 +14,12 @@ class ActorCritic(nn.Module):
     """A trunk of features with an actor head and a critic head.
 
     `forward(observations (B, C, H, W), any dtype)` gives logits (B, actions) and values (B,), in float32.
+
+    Attributes:
+        largest_input: observations are divided by it: 1 for planes, 255 for pixels.
     """
+
+    largest_input = 1
 
     def __init__(self, trunk: nn.Module, features: int, num_actions: int):
         super().__init__()
@@ -23,7 +29,8 @@ class ActorCritic(nn.Module):
 
     def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, actions) and values (B,)."""
-        features = self.trunk(observations.to(self.actor.weight.dtype))
+        x = observations.to(self.actor.weight.dtype)
+        features = self.trunk(x if self.largest_input == 1 else x / self.largest_input)
         return self.actor(features).float(), self.critic(features).float()[:, 0]
 
 
@@ -49,21 +56,32 @@ class ResidualBlock(nn.Module):
 
 
 def build_network(
-    name: NetworkName, observation_shape: tuple[int, int, int], num_actions: int, *, seed: int
+    name: NetworkName,
+    observation_shape: tuple[int, int, int],
+    num_actions: int,
+    *,
+    seed: int,
+    scale: int = 1,
+    pixels: bool = False,
 ) -> ActorCritic:
     """A freshly initialised network.
 
     `mlp`: 256, 256. `conv`: two 3×3 convolutions of 16 channels and 128 features, 169k parameters on 9×9 planes.
     `impala`: the residual network of Espeholt et al. 2018 (arXiv 1802.01561), 626,256 parameters on 64×64 RGB
-    with 15 actions. Weights are orthogonal, gain √2, 0.01 on the actor and 1 on the critic; biases are zero.
+    with 15 actions; `scale` multiplies its channels, 4 gives 3,653,136. With `pixels` observations are bytes of
+    0…255, divided by 255. Weights are orthogonal, gain √2, 0.01 on the actor and 1 on the critic; biases are zero.
 
     Raises:
-        ValueError: `name` is not one of these.
+        ValueError: `name` is not one of these, or `scale` is not for it.
     """
     if name not in ("mlp", "conv", "impala"):
         raise ValueError(f"network is {name!r}: give 'mlp', 'conv' or 'impala'")
+    if scale < 1 or (scale > 1 and name != "impala"):
+        raise ValueError(f"scale is {scale}: give 1, or with network 'impala' a larger number")
     with torch.random.fork_rng(devices=[]):  # modules draw a first initialisation from the global generator
-        network = {"mlp": _mlp, "conv": _conv, "impala": _impala}[name](observation_shape, num_actions)
+        build = {"mlp": _mlp, "conv": _conv, "impala": partial(_impala, scale=scale)}[name]
+        network = build(observation_shape, num_actions)
+    network.largest_input = 255 if pixels else 1
     generator = torch.Generator().manual_seed(seed)
     gains: dict[nn.Module, float] = {network.actor: 0.01, network.critic: 1.0}
     for module in network.modules():
@@ -87,10 +105,10 @@ def _conv(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
     return ActorCritic(nn.Sequential(*convolutions, *features), 128, num_actions)
 
 
-def _impala(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
+def _impala(shape: tuple[int, int, int], num_actions: int, scale: int) -> ActorCritic:
     channels, height, width = shape
     layers: list[nn.Module] = []
-    for width_out in (16, 32, 32):
+    for width_out in (16 * scale, 32 * scale, 32 * scale):
         pool = nn.MaxPool2d(3, stride=2, padding=1)
         layers += [nn.Conv2d(channels, width_out, 3, padding=1), pool]
         layers += [ResidualBlock(width_out), ResidualBlock(width_out)]
