@@ -49,6 +49,7 @@ class LevelChains:
         start: (L, F) float32, one at the mouse's start.
         cheese: (L, F) bool.
         corner: (L, F) bool, in the corner region.
+        cell_of: (L, F) int64, a numpy array: which cell of the maze each is, free ones first.
     """
 
     def __init__(self, levels: Levels, corner_size: int, device: torch.device | str = "cpu"):
@@ -70,7 +71,7 @@ class LevelChains:
         def put(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
-        self.levels, self.device = levels, torch.device(device)
+        self.levels, self.device, self.cell_of = levels, torch.device(device), cell_of
         self.next, self.bumps, self.free = put(to), put(to == own), put(free)
         self.start = put(((cell_of == levels.mouse[:, None]) & free).astype(np.float32))
         self.cheese = put((cell_of == levels.cheese[:, None]) & free)
@@ -84,6 +85,10 @@ class LevelChains:
         """π(a | cell) on every level, (L, F, 4): one forward pass per free cell."""
         batches = [policy(planes) for planes in self._planes.split(_FORWARD_BATCH)]
         return torch.cat(batches).view(*self.free.shape, NUM_ACTIONS)
+
+    def navigation(self, policy: Tensor) -> Tensor:
+        """How well action probabilities (L, F, 4) find the way, (L,): see `navigation`."""
+        return navigation(policy, self)
 
 
 def hitting_probabilities(
@@ -216,7 +221,7 @@ class ExactBehaviour:
                 if self.cornered is self.training
                 else self.cornered.action_probabilities(policy),
             ),
-            navigation(actions, self.conflict),
+            self.conflict.navigation(actions),
         )
 
     def best(self) -> dict[str, Tensor]:
