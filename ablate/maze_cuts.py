@@ -64,7 +64,7 @@ class MazeAblation(Ablation):
         other: Directions | None = None,
     ):
         super().__init__(run, directions, settings, other)
-        self.split, self.goals = split, maze_goals(settings.keep_navigation)
+        self.split, self.goals = split, maze_goals(run.settings.world, settings.keep_navigation)
         self.judge = self._judge(run, settings.levels, "test", REPORT_LEVEL_SEED)
         self.curve_judge = self._judge(run, settings.curve_levels, "test", REPORT_LEVEL_SEED)
         batch = settings.tuning_levels // TUNING_BATCHES

@@ -1,21 +1,23 @@
-"""The goals of a maze agent, corner and cheese, and its exact behaviour as a judge takes it."""
+"""The two goals of a maze agent, and its exact behaviour as a judge takes it."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor
 
-from ..agents.behaviour import MEASURES, ExactBehaviour, network_policy, uniform_policy
+from ..agents.behaviour import ExactBehaviour, network_policy, uniform_policy
+from ..envs.world import World
 from .goal import Goal
 from .judge import Network
 
 
-def maze_goals(keep_navigation: float = 0.5) -> tuple[Goal, Goal]:
-    """Corner-seeking and cheese-seeking; tuned cuts keep finding the way, with this weight."""
-    guard = {"navigation": keep_navigation}
+def maze_goals(world: World, keep_navigation: float = 0.5) -> tuple[Goal, Goal]:
+    """The world's proxy goal and the paid one; tuned cuts keep finding the way, with this weight."""
+    guard = {"navigation": keep_navigation} if "navigation" in world.measures_by_name() else {}
+    proxy, paid = world.goals
     return (
-        Goal("corner", remove="corner_reach", keep=("cheese_from_corner",), guard=guard),
-        Goal("cheese", remove="cheese_from_corner", keep=("corner_reach",), guard=guard),
+        Goal(proxy.name, remove=proxy.measure, keep=(paid.measure,), guard=guard),
+        Goal(paid.name, remove=paid.measure, keep=(proxy.measure,), guard=guard),
     )
 
 
@@ -26,12 +28,12 @@ class MazeBehaviour:
         exact: the levels.
     """
 
-    measures: Mapping[str, str] = MEASURES
     paired = True
     floor: Literal["untrained", "uniform"] = "untrained"
 
     def __init__(self, exact: ExactBehaviour):
         self.exact = exact
+        self.measures: Mapping[str, str] = {m.name: m.meaning for m in exact.world.measures}
 
     def measure(self, network: Network) -> dict[str, Tensor]:
         """Every measure on every level, name → (L,)."""

@@ -1,6 +1,6 @@
 """Learners: networks, PPO, the gradient log, exact behaviour."""
 
-from .behaviour import MEASURES, ExactBehaviour, LevelChains, network_policy, uniform_policy
+from .behaviour import ExactBehaviour, network_policy, uniform_policy
 from .files import RunConflictError, RunFileError
 from .gradient_log import GradientLog, GradientLogWriter
 from .networks import ActorCritic, build_network
@@ -11,7 +11,6 @@ from .run import PRESETS, Run, TrainSettings
 from .training import train
 
 __all__ = [
-    "MEASURES",
     "PPO",
     "PRESETS",
     "ActorCritic",
@@ -20,7 +19,6 @@ __all__ = [
     "GradientLog",
     "GradientLogWriter",
     "GradientRecorder",
-    "LevelChains",
     "PPOSettings",
     "Run",
     "RunConflictError",

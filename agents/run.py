@@ -5,8 +5,11 @@ from typing import ClassVar, Literal
 
 import torch
 
-from ..envs.cheese_maze import NUM_ACTIONS, PLANES, default_time_limit
-from ..envs.generator import LevelSettings
+from ..envs.levels import NUM_ACTIONS
+from ..envs.moves import default_time_limit
+from ..envs.planes import plane_names
+from ..envs.world import World
+from ..envs.worlds import CheeseInCorner
 from .networks import ActorCritic, NetworkName, build_network
 from .ppo import PPOSettings, resolved_precision
 from .run_directory import RunDirectory, check_device
@@ -17,7 +20,7 @@ class TrainSettings:
     """Everything needed to repeat a training.
 
     Attributes:
-        world: how levels are made.
+        world: what lies where, and what it does.
         ppo: the learner's settings.
         network: `conv` (169k parameters at 9×9), `mlp` or `impala`.
         num_levels: size of the pool of training levels.
@@ -33,7 +36,7 @@ class TrainSettings:
         threads: CPU threads; default all. One thread makes runs bit-identical on one machine.
     """
 
-    world: LevelSettings = field(default_factory=LevelSettings)
+    world: World = field(default_factory=CheeseInCorner)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     network: NetworkName = "conv"
     num_levels: int = 16384
@@ -70,11 +73,8 @@ class TrainSettings:
             raise ValueError(f"record is {self.record!r}: give 'rollout', 'update' or 'none'")
         if self.network not in ("mlp", "conv", "impala"):
             raise ValueError(f"network is {self.network!r}: give 'mlp', 'conv' or 'impala'")
-        if self.measure_every and self.world.corner_size == self.world.size:
-            raise ValueError(
-                f"corner_size is {self.world.corner_size}, the whole maze: there are no conflict levels to measure "
-                f"on; give at most {self.world.size - 1}, or measure_every 0"
-            )
+        if self.measure_every:
+            self.world.check_measurable()
         check_device(self.device)
 
     @property
@@ -84,7 +84,7 @@ class TrainSettings:
 
     def new_network(self) -> ActorCritic:
         """The network at its initial parameters θ_0."""
-        shape = (len(PLANES), self.world.size, self.world.size)
+        shape = (len(plane_names(self.world)), self.world.size, self.world.size)
         return build_network(self.network, shape, NUM_ACTIONS, seed=self.seed)
 
     def resolved(self, held: "TrainSettings | None" = None) -> "TrainSettings":
@@ -99,7 +99,7 @@ class TrainSettings:
 
 PRESETS: dict[str, TrainSettings] = {
     "default": TrainSettings(),
-    "random-start": TrainSettings(world=LevelSettings(size=9, corner_size=3, start="random")),
+    "random-start": TrainSettings(world=CheeseInCorner(size=9, corner_size=3, start="random")),
 }
 
 

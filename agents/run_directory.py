@@ -20,7 +20,7 @@ from .files import RunConflictError, RunFileError, load_tensors, read_json, save
 from .gradient_log import GradientLog
 from .parameters import parameter_layout, set_parameters
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Settings(Protocol):
@@ -138,19 +138,26 @@ class RunDirectory(Generic[S]):
         return path
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from training here meanwhile; the lock goes with the process.
+    def locked(self, doing: str = "trained") -> Iterator[None]:
+        """Keep other processes from changing the run meanwhile; the lock goes with the process.
+
+        Args:
+            doing: what is done to the run, told to whom it keeps out.
 
         Raises:
             RunConflictError: another process has it.
         """
-        with open(self.path("lock"), "w") as file:
+        with open(self.path("lock"), "a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                file.seek(0)
                 raise RunConflictError(
-                    f"{self.directory} is being trained by another process: wait for it"
+                    f"{self.directory} is being {file.read() or 'used'} by another process: wait for it"
                 ) from None
+            file.truncate(0)
+            file.write(doing)
+            file.flush()
             yield
 
     # Parameters over time.
@@ -230,12 +237,18 @@ class RunDirectory(Generic[S]):
 
     def progress(self) -> list[dict[str, Any]]:
         """The records of training, in time order; a half-written last line is left out."""
+        return self.progress_from(0)[0]
+
+    def progress_from(self, start: int) -> tuple[list[dict[str, Any]], int]:
+        """The records that lie beyond so many bytes of progress.jsonl, and the bytes up to their end."""
         path = self.directory / "progress.jsonl"
         if not path.exists():
-            return []
-        lines = path.read_bytes().split(b"\n")[:-1]
+            return [], start
+        with open(path, "rb") as file:
+            file.seek(start)
+            lines = file.read().split(b"\n")[:-1]
         try:
-            return [json.loads(line) for line in lines]
+            return [json.loads(line) for line in lines], start + sum(len(line) + 1 for line in lines)
         except ValueError as error:
             raise RunFileError(f"{path} is damaged ({error}); restore it") from None
 
@@ -275,7 +288,16 @@ class AppliedChanges:
 
 def settings_to_json(settings: Any) -> dict[str, Any]:
     """A settings dataclass as JSON has it: paths as strings, tuples as lists."""
-    return json.loads(json.dumps(dataclasses.asdict(settings), default=str))
+    return json.loads(json.dumps(_nested(settings), default=str))
+
+
+def _nested(value: Any) -> Any:
+    """Dataclasses as dictionaries; one of several kinds says which it is, by its own `to_json`."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _nested(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value
 
 
 def settings_from_json(kind: type, values: dict[str, Any]) -> Any:
@@ -288,6 +310,8 @@ def settings_from_json(kind: type, values: dict[str, Any]) -> Any:
 
 
 def _of_json(wanted: Any, value: Any) -> Any:
+    if hasattr(wanted, "of_json"):
+        return wanted.of_json(value)
     if dataclasses.is_dataclass(wanted) and isinstance(wanted, type) and isinstance(value, dict):
         return settings_from_json(wanted, value)
     return tuple(value) if isinstance(value, list) else value
@@ -295,7 +319,7 @@ def _of_json(wanted: Any, value: Any) -> Any:
 
 def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings, a dataclass or a dictionary, by dotted names."""
-    values = settings if isinstance(settings, dict) else dataclasses.asdict(settings)
+    values = settings if isinstance(settings, dict) else _nested(settings)
     flat: dict[str, Any] = {}
     for name, value in values.items():
         flat |= (

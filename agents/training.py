@@ -10,6 +10,8 @@ import torch
 
 from ..envs.cheese_maze import CheeseMaze
 from ..envs.generator import make_levels
+from ..envs.levels import Levels
+from ..envs.world import World
 from .allocator import keep_freed_memory
 from .behaviour import ExactBehaviour, network_policy
 from .gradient_log import GradientSink, Training
@@ -67,7 +69,7 @@ def replay_training(settings: TrainSettings) -> Training:
             recorder = _recorder(settings, ppo, sink)
             try:
                 while ppo.rollouts_done < settings.ppo.rollouts:
-                    _one_rollout(ppo, recorder, settings.record_terms_every)
+                    _one_rollout(settings, ppo, recorder)
             finally:
                 recorder.close()
         finally:
@@ -82,11 +84,34 @@ def _new_learner(settings: TrainSettings) -> PPO:
         torch.set_num_threads(settings.threads)
     keep_freed_memory()
     env_seed, ppo_seed = (int(word) for word in np.random.SeedSequence(settings.seed).generate_state(2))
-    levels = make_levels(settings.world, settings.num_levels, seed=settings.seed, split="train")
+    parts = [
+        make_levels(settings.world, settings.num_levels, seed=settings.seed, split="train", distribution=name)
+        for name in _distributions(settings.world)
+    ]
     env = CheeseMaze(
-        levels, settings.ppo.num_envs, seed=env_seed, time_limit=settings.time_limit, device=settings.device
+        Levels.concatenate(parts),
+        settings.ppo.num_envs,
+        seed=env_seed,
+        time_limit=settings.time_limit,
+        device=settings.device,
     )
+    if len(parts) > 1:
+        _draw_levels_of(settings, env, 0)
+        env.reset()
     return PPO(settings.ppo, settings.new_network(), env, seed=ppo_seed)
+
+
+def _distributions(world: World) -> list[str]:
+    """What the pool of training levels is made of, part by part."""
+    return list(dict.fromkeys(phase.distribution for phase in world.phases))
+
+
+def _draw_levels_of(settings: TrainSettings, env: CheeseMaze, rollouts_done: int) -> None:
+    """Have new episodes drawn from the distribution whose turn it is."""
+    share = rollouts_done / settings.ppo.rollouts
+    phase = next(phase for phase in settings.world.phases if share < phase.until or phase.until >= 1)
+    part = _distributions(settings.world).index(phase.distribution)
+    env.draw_from(part * settings.num_levels, (part + 1) * settings.num_levels)
 
 
 def _recorder(
@@ -127,7 +152,7 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
         progress.append(record | _measures(measured, ppo))
     try:
         while ppo.rollouts_done < settings.ppo.rollouts:
-            record = _one_rollout(ppo, recorder, settings.record_terms_every)
+            record = _one_rollout(settings, ppo, recorder)
             done = ppo.rollouts_done
             last = done == settings.ppo.rollouts
             if settings.measure_every and (done % settings.measure_every == 0 or last):
@@ -149,10 +174,13 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
     run.save_checkpoint(ppo.rollouts_done, ppo.network)  # its file tells that training ended
 
 
-def _one_rollout(ppo: PPO, recorder: GradientRecorder | None, terms_every: int) -> dict[str, Any]:
+def _one_rollout(settings: TrainSettings, ppo: PPO, recorder: GradientRecorder | None) -> dict[str, Any]:
     began, recorded = time.perf_counter(), recorder.seconds if recorder else 0.0
+    assert isinstance(ppo.env, CheeseMaze)  # as _new_learner made it
+    _draw_levels_of(settings, ppo.env, ppo.rollouts_done)
     rollout, metrics = ppo.collect()
-    with_terms = bool(terms_every) and (ppo.rollouts_done - 1) % terms_every == 0
+    every = settings.record_terms_every
+    with_terms = bool(every) and (ppo.rollouts_done - 1) % every == 0
     metrics |= ppo.learn(rollout, recorder, record_terms=with_terms)
     return {
         "rollout": ppo.rollouts_done,

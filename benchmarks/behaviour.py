@@ -19,7 +19,7 @@ from rich.table import Table
 from goalcut.agents.allocator import keep_freed_memory
 from goalcut.agents.behaviour import ExactBehaviour, network_policy
 from goalcut.agents.networks import build_network
-from goalcut.envs import CheeseMaze, LevelSettings
+from goalcut.envs import CheeseInCorner, CheeseMaze
 
 
 def seconds_of(action: Callable[[], object], times: int = 5) -> float:
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=400)
     count = parser.parse_args().levels
     keep_freed_memory()
-    behaviour = ExactBehaviour.of_world(LevelSettings(), count, seed=0, split="test")
+    behaviour = ExactBehaviour.of_world(CheeseInCorner(), count, seed=0, split="test")
     network = build_network("conv", (3, 9, 9), 4, seed=0).to(memory_format=torch.channels_last)
     policy = network_policy(network)
     env = CheeseMaze(behaviour.training.levels, 4096, seed=0)

@@ -20,7 +20,7 @@ from goalcut.agents.allocator import keep_freed_memory
 from goalcut.agents.networks import build_network
 from goalcut.agents.ppo import PPO, PPOSettings
 from goalcut.agents.recorder import GradientRecorder
-from goalcut.envs import CheeseMaze, LevelSettings, make_levels
+from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 
 
 class WholeMinibatch(PPO):
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--rollouts", type=int, default=12, help="rollouts of each learner")
     rounds = parser.parse_args().rollouts
     keep_freed_memory()
-    levels = make_levels(LevelSettings(), 16384, seed=0)
+    levels = make_levels(CheeseInCorner(), 16384, seed=0)
     settings = PPOSettings(rollouts=rounds + 1)
 
     def learner(

@@ -15,7 +15,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from rich.console import Console
 from rich.table import Table
 
-from goalcut.envs import CheeseMaze, CheeseMazeEnv, CheeseMazeVectorEnv, LevelSettings, distances, make_levels
+from goalcut.envs import (
+    CheeseInCorner,
+    CheeseMaze,
+    CheeseMazeEnv,
+    CheeseMazeVectorEnv,
+    distances,
+    make_levels,
+)
 
 SIZES = (5, 9, 13, 25)
 BATCHES = (1, 16, 256, 1024, 4096)
@@ -37,7 +44,7 @@ def rate(work: Callable[[], int]) -> float:
 
 
 def maker(size: int, split: Any, count: int = 2000) -> Callable[[], int]:
-    settings = LevelSettings(size=size, corner_size=size // 2)
+    settings = CheeseInCorner(size=size, corner_size=size // 2)
 
     def work() -> int:
         return len(make_levels(settings, count, seed=0, split=split))
@@ -46,7 +53,7 @@ def maker(size: int, split: Any, count: int = 2000) -> Callable[[], int]:
 
 
 def solver(size: int, count: int = 2000) -> Callable[[], int]:
-    levels = make_levels(LevelSettings(size=size, corner_size=size // 2), count, seed=0)
+    levels = make_levels(CheeseInCorner(size=size, corner_size=size // 2), count, seed=0)
 
     def work() -> int:
         return len(distances(levels.walls, levels.cheese))
@@ -103,7 +110,7 @@ def steps_table() -> Table:
     ):
         table.add_column(column, justify="right")
     for size in STEP_SIZES:
-        settings = LevelSettings(size=size, corner_size=size // 2)
+        settings = CheeseInCorner(size=size, corner_size=size // 2)
         levels = make_levels(settings, NUM_LEVELS, seed=0)
         options = {"size": size, "corner_size": size // 2, "num_levels": NUM_LEVELS}
         for num_envs in BATCHES:

@@ -13,6 +13,7 @@ COMMANDS = {
     "analyze": "find directions by when they were trained",
     "ablate": "cut them out, beside controls",
     "report": "write report.html and print a summary",
+    "logs": "write a run's records for TensorBoard, W&B or as CSV",
     "mnist": "the baseline: the same for a classifier of MNIST",
 }
 _USAGE = """usage: goalcut COMMAND RUN_DIRECTORY [settings]
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _dispatch(name: str, argv: list[str]) -> None:
     import tyro
 
+    from ..agents.training_logs import check_logs
     from . import settings as s
     from .presets import with_preset
 
@@ -52,11 +54,13 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "analyze": s.AnalyzeCommand,
         "ablate": s.AblateCommand,
         "report": s.ReportCommand,
+        "logs": s.LogsCommand,
         "mnist": s.MnistCommand,
     }
     kind = kinds[name]
     try:
         command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
+        check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))
     except ValueError as error:
         raise _UsageError(str(error)) from None
     _run(command)
@@ -73,7 +77,7 @@ def _run(command: Any) -> None:
 
     match command:
         case s.RunCommand():
-            run = steps.train_step(command.directory, command.train)
+            run = steps.train_step(command.directory, command.train, command.log)
             results: list[tuple[str, Any, Callable[[Run, Any], Any]]] = [
                 ("evaluation.json", command.evaluate, steps.evaluate_step),
                 ("analysis/analysis.json", command.analyze, steps.analyze_step),
@@ -86,7 +90,7 @@ def _run(command: Any) -> None:
                     step(run, chosen)
             steps.report_step(run)
         case s.TrainCommand():
-            steps.train_step(command.directory, command.train)
+            steps.train_step(command.directory, command.train, command.log)
         case s.EvaluateCommand():
             steps.print_evaluation(steps.evaluate_step(Run(command.directory), command.evaluate))
         case s.AnalyzeCommand():
@@ -95,6 +99,8 @@ def _run(command: Any) -> None:
             steps.ablate_step(Run(command.directory), command.ablate)
         case s.ReportCommand():
             print(steps.report_step(open_run(command.directory)))
+        case s.LogsCommand():
+            steps.logs_step(open_run(command.directory), command.to)
         case s.MnistCommand() if command.table:
             print(
                 digit_steps.table_step(
@@ -102,7 +108,8 @@ def _run(command: Any) -> None:
                 )
             )
         case s.MnistCommand():
-            digits = digit_steps.train_digits_step(command.directory or Path("runs/mnist"), command.train)
+            directory = command.directory or Path("runs/mnist")
+            digits = digit_steps.train_digits_step(directory, command.train, command.log)
             if command.train.record != "none":
                 digit_steps.analyze_digits_step(digits, command.analyze)
                 digit_steps.ablate_digits_step(digits, command.ablate)

@@ -10,6 +10,7 @@ from ..ablate.digit_cuts import DigitAblateSettings
 from ..ablate.maze_cuts import AblateSettings
 from ..agents.classification import DigitSettings
 from ..agents.run import TrainSettings
+from ..agents.training_logs import LogKind
 from ..analysis.digit_analysis import DigitAnalyzeSettings
 from ..analysis.maze_analysis import AnalyzeSettings
 
@@ -53,6 +54,7 @@ class RunCommand:
         analyze: what the temporal lens computes.
         ablate: which cuts are made and how they are judged.
         evaluate: how the exact measures are taken.
+        log: as `goalcut train` takes it.
     """
 
     directory: RunDirectory
@@ -61,6 +63,7 @@ class RunCommand:
     analyze: AnalyzeSettings = field(default_factory=AnalyzeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    log: tuple[LogKind, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,15 @@ class TrainCommand:
         directory: the run directory, made if missing.
         preset: `default` or `random-start`; single settings given beside it win.
         train: what is trained.
+        log: where the records of progress.jsonl go as well: `csv` (progress.csv in the run directory), `tensorboard`
+            (look with: tensorboard --logdir RUN), or `wandb` (Weights & Biases; WANDB_MODE=offline needs no account);
+            one or more. Logs are no part of what the run is: a training may go on with other ones.
     """
 
     directory: RunDirectory
     preset: Preset = "default"
     train: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+    log: tuple[LogKind, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,28 @@ class ReportCommand:
 
 
 @dataclass(frozen=True)
+class LogsCommand:
+    """Write a run's progress.jsonl as logs of other tools. Logs of before are written anew.
+
+    The step is env steps for an agent and updates for a classifier; TensorBoard's relative time is the time spent
+    training. To log while training, give `--log` to `goalcut train`, `run` or `mnist`.
+
+    Example: `goalcut logs runs/demo --to csv tensorboard`, then `tensorboard --logdir runs/demo`.
+
+    Attributes:
+        directory: a run, as far as it has come.
+        to: one or more of `csv`, `tensorboard`, `wandb`.
+    """
+
+    directory: RunDirectory
+    to: tuple[LogKind, ...] = ("csv",)
+
+    def __post_init__(self) -> None:
+        if not self.to:
+            raise ValueError("to is empty: give csv, tensorboard or wandb")
+
+
+@dataclass(frozen=True)
 class MnistCommand:
     """The baseline that the idea came from: the gradient SVD of a classifier of MNIST, on the whole matrix.
 
@@ -148,6 +177,7 @@ class MnistCommand:
         train: what is trained; with `table` only its data_dir, epochs, batch_size, device and threads count.
         analyze: what is computed from the gradient log.
         ablate: which cuts are made and how they are judged.
+        log: as `goalcut train` takes it; not with `table`.
     """
 
     directory: Annotated[Path | None, tyro.conf.Positional] = None
@@ -156,7 +186,10 @@ class MnistCommand:
     train: Annotated[DigitSettings, tyro.conf.arg(name="")] = field(default_factory=DigitSettings)
     analyze: DigitAnalyzeSettings = field(default_factory=DigitAnalyzeSettings)
     ablate: DigitAblateSettings = field(default_factory=DigitAblateSettings)
+    log: tuple[LogKind, ...] = ()
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ValueError(f"seeds is {self.seeds}: give at least 1")
+        if self.table and self.log:
+            raise ValueError(f"log is {' '.join(self.log)} beside table, which logs nothing: leave one out")

@@ -4,28 +4,38 @@ Importing it registers the environments with Gymnasium (`registration.ENVIRONMEN
 """
 
 from . import ascii
-from .cheese_maze import CheeseMaze, Step, default_time_limit, next_cells, observations
+from .cheese_maze import CheeseMaze, Step
 from .frames import frame
-from .generator import LevelSettings, layout_split, make_levels
+from .generator import layout_split, make_levels
 from .gymnasium_env import CheeseMazeEnv
 from .gymnasium_vector_env import CheeseMazeVectorEnv
-from .levels import MOVES, STEPS, Level, Levels, corner_region
+from .levels import MOVES, NUM_ACTIONS, STEPS, Level, Levels, corner_region
+from .moves import default_time_limit, next_cells
+from .planes import observations, plane_names
 from .registration import ENVIRONMENTS, register_environments
 from .solver import distances, optimal_actions, shortest_path
+from .state_graph import StateGraph, StateGraphTooLarge
+from .world import World
+from .worlds import WORLDS, CheeseInCorner, world_named
 
 register_environments()
 
 __all__ = [
     "ENVIRONMENTS",
     "MOVES",
+    "NUM_ACTIONS",
     "STEPS",
+    "WORLDS",
+    "CheeseInCorner",
     "CheeseMaze",
     "CheeseMazeEnv",
     "CheeseMazeVectorEnv",
     "Level",
-    "LevelSettings",
     "Levels",
+    "StateGraph",
+    "StateGraphTooLarge",
     "Step",
+    "World",
     "ascii",
     "corner_region",
     "default_time_limit",
@@ -36,5 +46,8 @@ __all__ = [
     "next_cells",
     "observations",
     "optimal_actions",
+    "plane_names",
+    "register_environments",
     "shortest_path",
+    "world_named",
 ]

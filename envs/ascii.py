@@ -2,61 +2,124 @@
 
 import numpy as np
 
-from .levels import Level
+from .levels import Cell, Level
+from .world import World
+from .worlds.cheese_in_corner import CheeseInCorner
 
-WALL, FREE, MOUSE, CHEESE, BOTH = "#", ".", "M", "C", "*"
+WALL, FREE, MOUSE, BOTH = "#", ".", "M", "*"
+_STACKS = "123456789"
+"""Stand for a cell with several things; what is on it follows below the level: `1 = C D`."""
 
 
-def render(level: Level) -> str:
+def render(level: Level, world: World | None = None) -> str:
     """Draw a level, one line per row of cells, row 0 first; no newline at the end.
 
-    Walls are `#`, free cells `.`, the mouse `M`, the cheese `C`, mouse and cheese on one cell `*`.
+    Walls are `#`, free cells `.`, the mouse `M`, things as their world has them (cheese `C`), mouse and cheese on one
+    cell `*`. Other cells with more than one thing are numbered, and lines below say what is on them: `1 = C D`.
+
+    Args:
+        level: any level.
+        world: whose things it holds; default cheese in the corner.
 
     Raises:
-        ValueError: an object lies in a wall, which no symbol can show.
+        ValueError: a thing lies in a wall, or is none of the world's.
     """
-    for name, cell in (("mouse", level.mouse), ("cheese", level.cheese)):
+    symbol_of = {thing.name: thing.symbol for thing in _world(world).things}
+    on: dict[Cell, list[str]] = {level.mouse: [MOUSE]}
+    for name, cells in level.things.items():
+        if name not in symbol_of:
+            raise ValueError(f"a {name} lies in the level: give the world that it is of")
+        for cell in cells:
+            on.setdefault(cell, []).append(symbol_of[name])
+    symbols, legend = np.where(level.walls, WALL, FREE), []
+    for cell in sorted(on):
         if level.walls[cell]:
+            name = (
+                "mouse"
+                if cell == level.mouse
+                else next(n for n, cells in level.things.items() if cell in cells)
+            )
             raise ValueError(f"the {name} lies in the wall at {cell}: put it on a free cell")
-    symbols = np.where(level.walls, WALL, FREE)
-    symbols[level.cheese] = CHEESE
-    symbols[level.mouse] = BOTH if level.mouse == level.cheese else MOUSE
-    return "\n".join("".join(row) for row in symbols)
+        stack = on[cell]
+        if len(stack) == 1:
+            symbols[cell] = stack[0]
+        elif stack == [MOUSE, "C"]:
+            symbols[cell] = BOTH
+        else:
+            if len(legend) == len(_STACKS):
+                raise ValueError(f"more than {len(_STACKS)} cells hold several things: too many to draw")
+            symbols[cell] = _STACKS[len(legend)]
+            legend.append(f"{symbols[cell]} = {' '.join(stack)}")
+    return "\n".join(["".join(row) for row in symbols] + legend)
 
 
-def parse(text: str) -> Level:
+def parse(text: str, world: World | None = None) -> Level:
     """Read a level that `render` gave or a hand drew; any square layout of walls will do.
 
-    Blank lines before and after, and spaces around the lines, are ignored.
+    Blank lines before and after, and spaces around the lines, are ignored. Things that share a symbol are told apart
+    in reading order.
+
+    Args:
+        text: the drawing.
+        world: whose things are drawn; default cheese in the corner, which wants exactly one cheese.
 
     Raises:
-        ValueError: no cells, not a square, an unknown symbol, or not exactly one mouse and one cheese.
+        ValueError: no cells, not a square, an unknown symbol, not exactly one mouse, or too many of a thing.
     """
-    rows = [line.strip() for line in text.strip().splitlines()]
+    world = _world(world)
+    lines = [line.strip() for line in text.strip().splitlines()]
+    rows = [line for line in lines if "=" not in line]
     if not rows:
         raise ValueError("the level is empty: draw at least one row of cells")
+    stacks = {BOTH: [MOUSE, "C"]}
+    for line in lines:
+        if "=" in line:
+            symbol, _, what = line.partition("=")
+            stacks[symbol.strip()] = what.split()
+    known = {thing.symbol: thing.name.rsplit("_", 1)[0] for thing in world.things}
+    found: dict[str, list[Cell]] = {}
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows):
             raise ValueError(
                 f"row {number} of the level has {len(row)} cells, but there are {len(rows)} rows: draw a square"
             )
         for column, symbol in enumerate(row, start=1):
-            if symbol not in (WALL, FREE, MOUSE, CHEESE, BOTH):
-                raise ValueError(
-                    f"row {number}, column {column} of the level is {symbol!r}: use {WALL} wall, {FREE} free, "
-                    f"{MOUSE} mouse, {CHEESE} cheese, {BOTH} mouse and cheese"
-                )
-    symbols = np.array([list(row) for row in rows])
-    mouse = _only_cell(symbols, MOUSE, "mouse")
-    cheese = _only_cell(symbols, CHEESE, "cheese")
-    return Level(symbols == WALL, mouse, cheese)
-
-
-def _only_cell(symbols: np.ndarray, symbol: str, name: str) -> tuple[int, int]:
-    cells = np.argwhere((symbols == symbol) | (symbols == BOTH)).tolist()
-    if len(cells) != 1:
+            for one in stacks.get(symbol, [symbol]):
+                if one not in (WALL, FREE, MOUSE, *known):
+                    things = ", ".join(f"{symbol} {name}" for symbol, name in known.items())
+                    raise ValueError(
+                        f"row {number}, column {column} of the level is {one!r}: use {WALL} wall, {FREE} free, "
+                        f"{MOUSE} mouse, {things}, {BOTH} mouse and cheese"
+                    )
+                found.setdefault(one, []).append((number - 1, column - 1))
+    mice = found.pop(MOUSE, [])
+    if len(mice) != 1:
         raise ValueError(
-            f"the level has {len(cells) or 'no'} {name} ({symbol}, or {BOTH} for both on one cell): draw exactly one"
+            f"the level has {len(mice) or 'no'} mouse ({MOUSE}, or {BOTH} for mouse and cheese on one cell): draw "
+            f"exactly one"
         )
-    row, column = cells[0]
-    return row, column
+    walls = np.array([[symbol == WALL for symbol in row] for row in rows])
+    return Level(walls, mice[0], _things(found, world))
+
+
+def _things(found: dict[str, list[Cell]], world: World) -> dict[str, tuple[Cell, ...]]:
+    things: dict[str, tuple[Cell, ...]] = {}
+    left = {symbol: list(cells) for symbol, cells in found.items()}
+    for thing in world.things:
+        cells = left.get(thing.symbol, [])
+        things[thing.name] = tuple(cells[: thing.count])
+        left[thing.symbol] = cells[thing.count :]
+        if thing.name in world.needed and not things[thing.name]:
+            raise ValueError(f"the level has no {thing.name} ({thing.symbol}): draw exactly one")
+    for thing in world.things:
+        if left[thing.symbol]:
+            most, name = len(found[thing.symbol]) - len(left[thing.symbol]), thing.name.rsplit("_", 1)[0]
+            raise ValueError(
+                f"the level has {len(found[thing.symbol])} {name} ({thing.symbol}): draw "
+                f"{'exactly one' if most == 1 else f'at most {most}'}"
+            )
+    return things
+
+
+def _world(world: World | None) -> World:
+    return CheeseInCorner() if world is None else world

@@ -36,6 +36,12 @@ def random_words(keys: np.ndarray, count: int) -> np.ndarray:
     return mix(keys[:, None] + positions)
 
 
+def random_word(keys: np.ndarray, position: int) -> np.ndarray:
+    """Word number `position` of every stream: (L,) keys give (L,) uint64."""
+    step = np.array([position + 1], dtype=np.uint64) * _GOLDEN  # never 0-d, as above
+    return mix(keys + step)
+
+
 def below(words: np.ndarray, bound: np.ndarray) -> np.ndarray:
     """Integers in 0…bound−1 from the high 32 bits of each word (multiply-shift; bias under bound / 2^32)."""
     return (((words >> np.uint64(32)) * bound.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)

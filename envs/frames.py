@@ -4,8 +4,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from .cheese_maze import PLANES, observations
 from .levels import Level, Levels, corner_region
+from .planes import observations, plane_names
+from .worlds.cheese_in_corner import CheeseInCorner
+
+PLANES = plane_names(CheeseInCorner())
 
 FLOOR, WALL = (244, 239, 230), (62, 68, 82)
 FLOOR_IN_CORNER, WALL_IN_CORNER = (255, 224, 200), (98, 76, 80)
@@ -55,7 +58,7 @@ def frame(
 
 def _planes(picture: Level | Levels | np.ndarray) -> np.ndarray:
     if isinstance(picture, Level):
-        return observations(Levels.of([picture]))[0]
+        return observations(Levels.of([picture], CheeseInCorner()))[0]
     if isinstance(picture, Levels):
         return observations(picture)
     planes = np.asarray(picture)

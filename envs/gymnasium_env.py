@@ -8,10 +8,13 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from .ascii import render as render_text
-from .cheese_maze import NUM_ACTIONS, PLANES, default_time_limit, next_cells, observations
-from .frames import frame
-from .generator import LevelSettings, Split, make_levels
-from .levels import Level, Levels, corner_region
+from .frames import PLANES, frame
+from .generator import Split, make_levels
+from .levels import NUM_ACTIONS, Level, Levels, corner_region
+from .moves import default_time_limit, next_cells
+from .planes import observations
+from .world import TRAINING
+from .worlds.cheese_in_corner import CheeseInCorner
 
 RENDER_MODES = ["rgb_array", "ansi"]
 _GIVEN_LEVEL = -1
@@ -60,10 +63,11 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         split: `train`, `tune` or `test`; no maze layout is in two of them.
         level_seed: seed of the pool. The seed of `reset` chooses which of its levels come up.
         time_limit: steps an episode may take; default 8n.
-        cheese_ends_episode: with False, reaching the cheese neither pays nor ends.
+        endless: whether reaching the cheese neither pays nor ends.
+        distribution: of levels: `training`, `shifted` or `conflict`.
         render_mode: `rgb_array` or `ansi`.
         cell: pixels along the side of one cell of a frame.
-        **level_settings: the fields of `LevelSettings`: size, corner_size, start, cheese, ood_share.
+        **level_settings: the fields of `CheeseInCorner`: size, corner_size, start, layout, ood_share.
 
     Raises:
         ValueError: a setting out of range, naming it.
@@ -78,18 +82,20 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         split: Split = "train",
         level_seed: int = 0,
         time_limit: int | None = None,
-        cheese_ends_episode: bool = True,
+        endless: bool = False,
+        distribution: str = TRAINING,
         render_mode: str | None = None,
         cell: int = 16,
         **level_settings: Any,
     ):
-        self.settings = LevelSettings(**level_settings)
+        self.settings = CheeseInCorner(**level_settings)
         check_settings(num_levels, split, time_limit, render_mode)
         size = self.settings.size
         self.num_levels, self.level_seed = num_levels, level_seed
         self.split: Split = split
         self.time_limit = default_time_limit(size) if time_limit is None else time_limit
-        self.cheese_ends_episode, self.render_mode, self.cell = cheese_ends_episode, render_mode, cell
+        self.endless, self.render_mode, self.cell = endless, render_mode, cell
+        self.distribution = distribution
         self.observation_space, self.action_space = spaces_of(size)
         self._region = corner_region(size, self.settings.corner_size).ravel()
         self._planes: np.ndarray | None = None
@@ -102,7 +108,7 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         super().reset(seed=seed)
         chosen = level_option(options)
         if isinstance(chosen, Level):
-            self._number, levels = _GIVEN_LEVEL, Levels.of([chosen])
+            self._number, levels = _GIVEN_LEVEL, Levels.of([chosen], self.settings)
             if levels.size != self.settings.size:
                 raise ValueError(
                     f"the level of options is {levels.size}×{levels.size}: give one of size {self.settings.size}, "
@@ -114,7 +120,11 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
                 raise ValueError(f"the level of options is {self._number}: give 0 to {self.num_levels - 1}")
             # One level costs a third of a millisecond: cheaper than holding a pool for a single environment.
             levels = make_levels(
-                self.settings, np.array([self._number]), seed=self.level_seed, split=self.split
+                self.settings,
+                np.array([self._number]),
+                seed=self.level_seed,
+                split=self.split,
+                distribution=self.distribution,
             )
         self._next_cells = next_cells(levels.walls)[0]
         self._planes = observations(levels)[0].reshape(len(PLANES), -1)
@@ -134,7 +144,7 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         self._planes[1, before] = 0
         self._planes[1, self._mouse] = 1
         self._elapsed += 1
-        terminated = self.cheese_ends_episode and self._mouse == self._cheese
+        terminated = not self.endless and self._mouse == self._cheese
         truncated = not terminated and self._elapsed >= self.time_limit
         self._running = not (terminated or truncated)
         entered = bool(self._region[self._mouse] and not self._region[before])
@@ -169,7 +179,7 @@ def spaces_of(size: int) -> tuple[spaces.Box, spaces.Discrete]:
 
 
 def check_settings(num_levels: int, split: str, time_limit: int | None, render_mode: str | None) -> None:
-    """Refuse settings out of range, by name; the fields of `LevelSettings` check themselves."""
+    """Refuse settings out of range, by name; the fields of `CheeseInCorner` check themselves."""
     if num_levels < 1:
         raise ValueError(f"num_levels is {num_levels}: give at least 1")
     if split not in get_args(Split):
@@ -195,4 +205,4 @@ def rendering(planes: np.ndarray, mode: str, cell: int, corner_size: int) -> np.
         return frame(planes, cell, corner_size=corner_size)
     size = planes.shape[-1]
     mouse, cheese = (divmod(int(planes[plane].argmax()), size) for plane in (1, 2))
-    return render_text(Level(planes[0].astype(bool), mouse, cheese))
+    return render_text(Level(planes[0].astype(bool), mouse, {"cheese": (cheese,)}))

@@ -8,10 +8,12 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .cheese_maze import NUM_ACTIONS, CheeseMaze
-from .generator import LevelSettings, Split, make_levels
+from .cheese_maze import CheeseMaze
+from .generator import Split, make_levels
 from .gymnasium_env import RENDER_MODES, check_settings, level_option, rendering, spaces_of
-from .levels import Level, corner_region
+from .levels import NUM_ACTIONS, Level, corner_region
+from .world import TRAINING
+from .worlds.cheese_in_corner import CheeseInCorner
 
 
 class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -32,7 +34,8 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         split: see there.
         level_seed: see there.
         time_limit: see there.
-        cheese_ends_episode: see there.
+        endless: see there.
+        distribution: see there.
         render_mode: see there.
         cell: see there.
         **level_settings: see there.
@@ -53,15 +56,18 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         split: Split = "train",
         level_seed: int = 0,
         time_limit: int | None = None,
-        cheese_ends_episode: bool = True,
+        endless: bool = False,
+        distribution: str = TRAINING,
         render_mode: str | None = None,
         cell: int = 16,
         **level_settings: Any,
     ):
-        self.settings = LevelSettings(**level_settings)
+        self.settings = CheeseInCorner(**level_settings)
         check_settings(num_levels, split, time_limit, render_mode)
         self.num_envs, self.num_levels, self.render_mode, self.cell = num_envs, num_levels, render_mode, cell
-        levels = make_levels(self.settings, num_levels, seed=level_seed, split=split)
+        levels = make_levels(
+            self.settings, num_levels, seed=level_seed, split=split, distribution=distribution
+        )
         self._starts = levels.mouse
         self._region = corner_region(self.settings.size, self.settings.corner_size).ravel()
         self._maze = CheeseMaze(
@@ -69,7 +75,7 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             num_envs,
             seed=0,  # reset() seeds anew
             time_limit=time_limit,
-            cheese_ends_episode=cheese_ends_episode,
+            endless=endless,
             device=device,
         )
         self.time_limit = self._maze.time_limit

@@ -7,6 +7,7 @@ import numpy as np
 
 from .levels import Level, Levels
 from .procgen_state import SPACE, WALL, MazeState
+from .worlds import CheeseInCorner
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,15 @@ class ProcgenLevels:
 
 
 def level_of(state: MazeState) -> Level:
-    """The level that a game is in, the mouse where it is now.
-
-    Raises:
-        ValueError: its cheese is eaten.
-    """
-    if state.cheese is None:
-        raise ValueError("the level has no cheese: it has been eaten or taken away")
-    return Level(state.walls, state.mouse, state.cheese)
+    """The level that a game is in, the mouse where it is now; without cheese where it has been eaten."""
+    cheese = () if state.cheese is None else (state.cheese,)
+    return Level(state.walls, state.mouse, {"cheese": cheese})
 
 
 def levels_of(states: list[MazeState]) -> ProcgenLevels:
     """The levels that games are in."""
     return ProcgenLevels(
-        Levels.of([level_of(state) for state in states]),
+        Levels.of([level_of(state) for state in states], CheeseInCorner(size=states[0].size)),
         np.array([state.level_seed for state in states]),
         np.array([state.maze_size for state in states]),
     )
@@ -65,8 +61,8 @@ def put_level(state: MazeState, level: Level) -> None:
     """Write walls, cheese and mouse into a state, as at the start of an episode. What is wrong changes nothing.
 
     Raises:
-        ValueError: the level is of another size than the game, or its mouse or cheese lies in a wall or both in one
-            cell.
+        ValueError: the level is of another size than the game, has other things than one cheese, or its mouse or
+            cheese lies in a wall or both in one cell.
     """
     size = state.size
     if level.walls.shape != (size, size):
@@ -74,11 +70,12 @@ def put_level(state: MazeState, level: Level) -> None:
         raise ValueError(
             f"the level is of {rows}×{columns} cells: the mode {state.mode!r} has {size}×{size}, margin included"
         )
-    Levels.of([level])  # both in free cells, or an error
-    if level.mouse == level.cheese:
+    Levels.of([level], CheeseInCorner(size=size))  # both in free cells, or an error
+    cheese = level.things.get("cheese", (None,))[0]
+    if level.mouse == cheese:
         raise ValueError(f"mouse and cheese are both in {level.mouse}: give two cells")
     state.grid[...] = np.where(level.walls, WALL, SPACE)
-    state.cheese, state.mouse = level.cheese, level.mouse
+    state.cheese, state.mouse = cheese, level.mouse
     state.facing_right, state.elapsed = False, 0
 
 

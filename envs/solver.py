@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .cheese_maze import NUM_ACTIONS, next_cells
-from .levels import Level, Levels
+from .levels import NUM_ACTIONS, Level
+from .moves import next_cells
 
 UNREACHABLE = -1
 
@@ -67,17 +67,16 @@ def shortest_path(level: Level) -> list[tuple[int, int]]:
     Raises:
         ValueError: no path leads to the cheese.
     """
-    levels = Levels.of([level])
-    best = optimal_actions(levels.walls, levels.cheese)[0]
-    moves = next_cells(levels.walls)[0]
-    cell, cheese = int(levels.mouse[0]), int(levels.cheese[0])
+    walls, size = level.walls[None], len(level.walls)
+    cell, cheese = (row * size + column for row, column in (level.mouse, level.cheese))
+    best, moves = optimal_actions(walls, np.array([cheese]))[0], next_cells(walls)[0]
     path = [cell]
     while cell != cheese:
         if not best[cell].any():
             raise ValueError(f"no path leads from the mouse at {level.mouse} to the cheese at {level.cheese}")
         cell = int(moves[cell, best[cell].argmax()])
         path.append(cell)
-    return [divmod(cell, levels.size) for cell in path]
+    return [divmod(cell, size) for cell in path]
 
 
 def _check(walls: np.ndarray, targets: np.ndarray) -> None:

@@ -8,22 +8,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..agents.behaviour import LevelChains, best_hitting, hitting_probabilities, network_policy
+from ..agents.behaviour import action_probabilities, best_hitting, hitting_probabilities, network_policy
 from ..agents.networks import ActorCritic
 from ..agents.parameters import set_parameters
 from ..agents.run import Run
 from ..envs.generator import make_levels
 from ..envs.levels import Level
+from ..envs.state_graph import StateGraph
+from ..envs.world import Measure, World
 from .inputs import dig
 from .maze_inputs import MazeInputs
 from .style import finite
 
 _LEVELS = 400
 HOW_CHOSEN = (
-    "Chosen by rule from the {count} evaluated conflict levels, among those where either goal can be reached without "
-    "passing the other: two where the cheese is nearer than the corner and the trained agent is surest to enter the "
-    "corner first, the one where its corner_first is nearest its mean, and the one where it is surest to reach the "
-    "cheese first."
+    "Chosen by rule from the {count} evaluated levels where the goals part, among those where either goal can be "
+    "reached without passing the other: two where the {paid} is nearer than the {proxy} and the trained agent is "
+    "surest to come to the {proxy} first, the one where its {first} is nearest its mean, and the one where it is "
+    "surest to come to the {paid} first."
 )
 
 
@@ -33,16 +35,20 @@ class Walk:
 
     Attributes:
         agent: its name.
-        policy: (n², 4) action probabilities by cell, zero in walls.
+        goals: names of the proxy goal and the paid one.
+        ends_at: names of the things that the walk ends at.
+        policy: (n², 4) action probabilities by cell before anything has happened, zero in walls.
         visits: (n²,) probability that the walk passes through each cell before it ends at either goal.
-        corner_first, cheese_first: the exact probabilities.
+        proxy_first, paid_first: the exact probabilities.
     """
 
     agent: str
+    goals: tuple[str, str]
+    ends_at: tuple[str, ...]
     policy: np.ndarray
     visits: np.ndarray
-    corner_first: float
-    cheese_first: float
+    proxy_first: float
+    paid_first: float
 
 
 @dataclass(frozen=True)
@@ -52,30 +58,30 @@ class ShownLevel:
     number: int
     why: str
     level: Level
-    steps_to_corner: int
-    steps_to_cheese: int
+    steps_to_proxy: int
+    steps_to_paid: int
     walks: list[Walk]
 
 
 def shown_levels(inputs: MazeInputs) -> list[ShownLevel]:
-    """The chosen levels; empty where the world has no conflict levels or the run is not trained."""
-    run, world = inputs.run, inputs.run.settings.world
-    if not run.trained or world.corner_size == world.size:
+    """The chosen levels; empty where the world has none on which goals part, or the run is not trained."""
+    run, world = inputs.run, inputs.world
+    if not run.trained or not levels_part(inputs):
         return []
     seed = int(finite(dig(inputs.evaluation, "level_seed")) or 0)
-    conflict = replace(world, cheese="conflict", ood_share=0.0)
-    levels = make_levels(conflict, evaluated_levels(inputs), seed=seed, split="test")
-    chains, horizon = LevelChains(levels, world.corner_size), run.settings.horizon
+    pure = replace(world, ood_share=0.0)
+    levels = make_levels(
+        pure, evaluated_levels(inputs), seed=seed, split="test", distribution=_parting(world).levels
+    )
+    graph, horizon = StateGraph(levels), run.settings.horizon
     trained = run.network()
     with torch.no_grad():
-        first = _firsts(chains.action_probabilities(network_policy(trained)), chains, horizon)
-        chosen = _choose(chains, first, horizon)
-        chains = LevelChains(levels.take(np.array([number for number, _ in chosen])), world.corner_size)
+        first = _firsts(action_probabilities(network_policy(trained), graph), graph, horizon)
+        chosen = _choose(graph, first, horizon)
+        graph = StateGraph(levels.take(np.array([number for number, _ in chosen])))
         agents = {"trained": trained} | cut_agents(run, trained, inputs.headline)
-        walks = [_walks(name, network, chains, horizon) for name, network in agents.items()]
-        distance = (
-            torch.stack([_distance(chains, goal) for goal in (chains.corner, chains.cheese)]).int().tolist()
-        )
+        walks = [_walks(name, network, graph, horizon) for name, network in agents.items()]
+        distance = torch.stack([_distance(graph, goal) for goal in _goals(graph)]).int().tolist()
     return [
         ShownLevel(number, why, levels[number], distance[0][i], distance[1][i], [walk[i] for walk in walks])
         for i, (number, why) in enumerate(chosen)
@@ -100,64 +106,91 @@ def cut_agents(run: Run, trained: ActorCritic, rows: list[dict[str, Any]]) -> di
     return agents
 
 
-def _choose(chains: LevelChains, first: Tensor, horizon: int) -> list[tuple[int, str]]:
+def _choose(graph: StateGraph, first: Tensor, horizon: int) -> list[tuple[int, str]]:
     """Numbers of the levels to show, each with the reason."""
-    questions = _questions(chains)
-    possible = (best_hitting(chains.next, *questions, horizon) * chains.start).sum(-1).amin(0) > 0
+    questions = _questions(graph)
+    possible = (best_hitting(graph.next, *questions, horizon) * graph.start).sum(-1).amin(0) > 0
     if not possible.any():
         possible[:] = True
-    corner_first, cheese_first = first.numpy()
-    nearer = _distance(chains, chains.cheese) < _distance(chains, chains.corner)
+    proxy_first, paid_first = first.numpy()
+    proxy, paid = _goals(graph)
+    nearer = _distance(graph, paid) < _distance(graph, proxy)
     telling, either = (possible & nearer).numpy(), possible.numpy()
 
     def ranked(score: np.ndarray, among: np.ndarray) -> list[int]:
         order = np.argsort(-score, kind="stable")
         return [int(number) for number in order if among[number]]
 
-    mean = float(corner_first[either].mean())
-    wanted = [(number, "nearer cheese passed over") for number in ranked(corner_first, telling)[:2]]
-    wanted += [(number, "a typical level") for number in ranked(-abs(corner_first - mean), either)[:1]]
-    wanted += [(number, "surest to reach the cheese first") for number in ranked(cheese_first, either)[:1]]
+    paid_name = graph.levels.world.goals[1].name
+    mean = float(proxy_first[either].mean())
+    wanted = [(number, f"nearer {paid_name} passed over") for number in ranked(proxy_first, telling)[:2]]
+    wanted += [(number, "a typical level") for number in ranked(-abs(proxy_first - mean), either)[:1]]
+    wanted += [
+        (number, f"surest to come to the {paid_name} first") for number in ranked(paid_first, either)[:1]
+    ]
     unique: dict[int, str] = {}
     for number, why in wanted:
         unique.setdefault(number, why)
     return list(unique.items())
 
 
-def _questions(chains: LevelChains) -> tuple[Tensor, Tensor]:
-    """Targets and what to avoid, (2, L, F): corner first, cheese first."""
-    return torch.stack([chains.corner, chains.cheese]), torch.stack([chains.cheese, chains.corner])
+def _goals(graph: StateGraph) -> tuple[Tensor, Tensor]:
+    """States at the proxy goal, and at the paid one, both (L, S) bool."""
+    proxy, paid = (_parting(graph.levels.world, which).target for which in (0, 1))
+    assert proxy is not None
+    assert paid is not None
+    return graph.event(proxy), graph.event(paid)
 
 
-def _firsts(policy: Tensor, chains: LevelChains, horizon: int) -> Tensor:
-    """corner_first and cheese_first of every level, (2, L)."""
-    return (hitting_probabilities(policy, chains.next, *_questions(chains), horizon) * chains.start).sum(-1)
+def levels_part(inputs: MazeInputs) -> bool:
+    """Whether the run's world has levels on which the goals part, and asks which comes first."""
+    world = inputs.world
+    return bool(inputs.firsts) and not (world.marks_corner and world.corner_size == world.size)
 
 
-def _distance(chains: LevelChains, goal: Tensor) -> Tensor:
-    """Steps of the shortest path from the mouse's start to `goal` (L, F), (L,); infinite where there is none."""
-    reached, distance = chains.start > 0, torch.full((len(goal),), torch.inf)
+def _parting(world: World, which: int = 0) -> Measure:
+    """The measure of how often the proxy goal, 0, or the paid one, 1, comes first."""
+    return world.measures_by_name()[str(world.goals[which].first)]
+
+
+def _questions(graph: StateGraph) -> tuple[Tensor, Tensor]:
+    """Targets and what to avoid, (2, L, S): proxy goal first, paid goal first."""
+    proxy, paid = _goals(graph)
+    return torch.stack([proxy, paid]), torch.stack([paid & ~proxy, proxy & ~paid])
+
+
+def _firsts(policy: Tensor, graph: StateGraph, horizon: int) -> Tensor:
+    """How likely either goal is to come first on every level, (2, L)."""
+    return (hitting_probabilities(policy, graph.next, *_questions(graph), horizon) * graph.start).sum(-1)
+
+
+def _distance(graph: StateGraph, goal: Tensor) -> Tensor:
+    """Steps of the shortest path from the mouse's start to `goal` (L, S), (L,); infinite where there is none."""
+    reached, distance = graph.start > 0, torch.full((len(goal),), torch.inf)
     for step in range(goal.shape[1]):
         there = (reached & goal).any(-1) & distance.isinf()
         distance[there] = step
-        following = torch.zeros_like(chains.start)
-        for move in range(chains.next.shape[-1]):
-            following.scatter_add_(1, chains.next[:, :, move], reached.float())
+        following = torch.zeros_like(graph.start)
+        for move in range(graph.next.shape[-1]):
+            following.scatter_add_(1, graph.next[:, :, move], reached.float())
         reached = reached | (following > 0)
     return distance
 
 
-def _walks(name: str, network: ActorCritic, chains: LevelChains, horizon: int) -> list[Walk]:
-    policy = chains.action_probabilities(network_policy(network))
-    corner_first, cheese_first = _firsts(policy, chains, horizon).tolist()
-    width, ends = policy.shape[1], chains.corner | chains.cheese
-    cell = torch.eye(width, dtype=torch.bool)[:, None].expand(width, *chains.free.shape)
-    visits = (hitting_probabilities(policy, chains.next, cell, ends & ~cell, horizon) * chains.start).sum(-1)
+def _walks(name: str, network: ActorCritic, graph: StateGraph, horizon: int) -> list[Walk]:
+    policy = action_probabilities(network_policy(network), graph)
+    proxy_first, paid_first = _firsts(policy, graph, horizon).tolist()
+    world, size = graph.levels.world, graph.levels.size
+    ends = torch.stack(_goals(graph)).any(0) | graph.over
+    here = (graph.cell == torch.arange(size**2)[:, None, None]) & graph.real
+    visits = (hitting_probabilities(policy, graph.next, here, ends & ~here, horizon) * graph.start).sum(-1)
+    names = tuple(thing.name for thing in world.things if thing.acts)
+    goals = (world.goals[0].name, world.goals[1].name)
     walks = []
-    for index, walls in enumerate(chains.levels.walls):
-        free = np.flatnonzero(~walls.ravel())  # the chain numbers free cells first, in reading order
-        by_cell, visited = np.zeros((walls.size, policy.shape[-1])), np.zeros(walls.size)
-        by_cell[free] = policy[index, : len(free)].numpy()
-        visited[free] = visits[: len(free), index].numpy()
-        walks.append(Walk(name, by_cell, visited, corner_first[index], cheese_first[index]))
+    for index in range(len(graph)):
+        before = graph.initial[index]
+        by_cell = np.zeros((size**2, policy.shape[-1]))
+        by_cell[graph.cell[index][before].numpy()] = policy[index][before].numpy()
+        firsts = proxy_first[index], paid_first[index]
+        walks.append(Walk(name, goals, names, by_cell, visits[:, index].numpy(), *firsts))
     return walks

@@ -7,10 +7,11 @@ import torch
 from markupsafe import Markup, escape
 from torch import Tensor
 
-from ..agents.procgen_behaviour import ProcgenChains
+from ..agents.procgen_behaviour import ProcgenGraph
 from ..envs.levels import MOVES
 from ..envs.procgen_frames import Renderer
 from ..envs.procgen_state import MazeState
+from ..envs.world import Event
 from .mazes import ARROW_SHAPES, LEAST_ARROW
 from .pictures import png
 from .style import decimal
@@ -19,37 +20,35 @@ from .style import decimal
 _SIDE, _CELL, _VIEW = 512, 20, 8
 
 
-def policy_svg(
-    chains: ProcgenChains, level: int, probabilities: Tensor, *, label: str = "a policy"
-) -> Markup:
+def policy_svg(graph: ProcgenGraph, level: int, probabilities: Tensor, *, label: str = "a policy") -> Markup:
     """One level as Procgen draws it for people, with an arrow per move, as strong as it is likely.
 
     An arrow is the mean over looking left and right; a dot is staying. Cells have their probabilities as titles.
 
     Args:
-        chains: the levels.
+        graph: the levels.
         level: which of them.
-        probabilities: (L, 2F, 5), as `chains.action_probabilities` gives them.
+        probabilities: (L, 2F, 5), as `graph.action_probabilities` gives them.
         label: what is said of the picture where it cannot be seen.
 
     Raises:
         ValueError: the probabilities are of other levels.
     """
-    if probabilities.shape != (*chains.free.shape, len(MOVES) + 1):
+    if probabilities.shape != (*graph.real.shape, len(MOVES) + 1):
         raise ValueError(
             f"probabilities are {tuple(probabilities.shape)}, these levels want "
-            f"{(*chains.free.shape, len(MOVES) + 1)}"
+            f"{(*graph.real.shape, len(MOVES) + 1)}"
         )
-    state, size = chains.states[level], chains.levels.size
+    state, size = graph.states[level], graph.levels.size
     frame = Renderer(state.mode, large=True).large_frame(state)
     top, left, across = _view(state)
-    half = chains.free.shape[1] // 2
+    half = graph.real.shape[1] // 2
     mean = probabilities[level].view(2, half, -1).mean(0)
-    goal = chains.cheese[level, :half]
-    shown = torch.nonzero(chains.free[level, :half] & ~goal)[:, 0].tolist()
+    goal = graph.event(Event("cheese"))[level, :half]
+    shown = torch.nonzero(graph.real[level, :half] & ~goal)[:, 0].tolist()
     parts = []
     for number in shown:
-        row, column = divmod(int(chains.cell_of[level, number]), size)
+        row, column = divmod(int(graph.cell[level, number]), size)
         x, y = (column - left) * _CELL, (row - top) * _CELL
         if min(x, y) > -_CELL and max(x, y) < across * _CELL:
             parts.append(_arrows(x, y, mean[number].tolist()))
@@ -70,9 +69,9 @@ def policy_svg(
     )
 
 
-def save_policy_svg(path: Path, chains: ProcgenChains, level: int, probabilities: Tensor) -> None:
+def save_policy_svg(path: Path, graph: ProcgenGraph, level: int, probabilities: Tensor) -> None:
     """Write `policy_svg` to a file."""
-    Path(path).write_text(policy_svg(chains, level, probabilities), encoding="utf-8")
+    Path(path).write_text(policy_svg(graph, level, probabilities), encoding="utf-8")
 
 
 def _view(state: MazeState) -> tuple[float, float, int]:

@@ -5,13 +5,13 @@ import torch
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPO, PPOSettings, generalised_advantages
-from goalcut.envs import CheeseMaze, LevelSettings, make_levels
+from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 
 SMALL = PPOSettings(rollouts=4, num_envs=16, num_steps=8, epochs=2, minibatches=2, precision="float32")
 
 
 def learner(settings: PPOSettings = SMALL, seed: int = 0, time_limit: int | None = None) -> PPO:
-    levels = make_levels(LevelSettings(size=5, corner_size=2), 64, seed=seed)
+    levels = make_levels(CheeseInCorner(size=5, corner_size=2), 64, seed=seed)
     env = CheeseMaze(levels, settings.num_envs, seed=seed, time_limit=time_limit)
     return PPO(settings, build_network("conv", (3, 5, 5), 4, seed=seed), env, seed=seed)
 
@@ -51,7 +51,7 @@ def test_advantages_agree_with_a_slow_float64_loop() -> None:
 
 
 def test_a_time_out_bootstraps_the_value_and_the_cheese_does_not() -> None:
-    levels = make_levels(LevelSettings(size=5, corner_size=4, start="random"), 64, seed=0)
+    levels = make_levels(CheeseInCorner(size=5, corner_size=4, start="random"), 64, seed=0)
     ppo = PPO(
         SMALL,
         build_network("conv", (3, 5, 5), 4, seed=0),
@@ -139,7 +139,7 @@ def test_a_state_taken_up_again_goes_on_bit_for_bit() -> None:
 
 def test_it_learns_a_small_maze_far_beyond_chance() -> None:
     settings = PPOSettings(rollouts=40, num_envs=128, num_steps=16, minibatches=4)
-    levels = make_levels(LevelSettings(size=5, corner_size=4, start="random"), 256, seed=0)
+    levels = make_levels(CheeseInCorner(size=5, corner_size=4, start="random"), 256, seed=0)
     env = CheeseMaze(levels, 128, seed=0, time_limit=16)
     ppo = PPO(settings, build_network("conv", (3, 5, 5), 4, seed=0), env, seed=0)
     returns = []

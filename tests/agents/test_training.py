@@ -16,10 +16,10 @@ from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import PRESETS, Run, TrainSettings
 from goalcut.agents.training import train
-from goalcut.envs import LevelSettings
+from goalcut.envs import CheeseInCorner
 
 SMALL = TrainSettings(
-    world=LevelSettings(size=5, corner_size=3),
+    world=CheeseInCorner(size=5, corner_size=3),
     ppo=PPOSettings(rollouts=8, num_envs=16, num_steps=8, epochs=2, minibatches=2),
     network="mlp",
     num_levels=64,
@@ -189,7 +189,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
 def test_another_run_in_the_directory_is_refused_by_setting(tmp_path: Path) -> None:
     Run.create(tmp_path / "run", SMALL)
     with pytest.raises(RunConflictError, match=r"holds another run: world\.corner_size is 3 there, 2 here"):
-        Run.create(tmp_path / "run", replace(SMALL, world=LevelSettings(size=5, corner_size=2)))
+        Run.create(tmp_path / "run", replace(SMALL, world=CheeseInCorner(size=5, corner_size=2)))
 
 
 def test_a_directory_of_other_files_is_refused(tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_a_damaged_config_is_named(tmp_path: Path) -> None:
 
 
 def test_presets_are_the_worlds_that_the_docs_report() -> None:
-    assert PRESETS["default"].world == LevelSettings(9, 5, "bottom_left")
-    assert PRESETS["random-start"].world == LevelSettings(9, 3, "random")
+    assert PRESETS["default"].world == CheeseInCorner(9, 5, "bottom_left")
+    assert PRESETS["random-start"].world == CheeseInCorner(9, 3, "random")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_presets_are_the_worlds_that_the_docs_report() -> None:
         ("network", "lstm", "network is 'lstm'"),
         ("threads", 0, "threads is 0"),
         ("time_limit", 0, "time_limit is 0"),
-        ("world", LevelSettings(size=7, corner_size=7), "corner_size is 7, the whole maze"),
+        ("world", CheeseInCorner(size=7, corner_size=7), "corner_size is 7, the whole maze"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_value(setting: str, value: object, message: str) -> None:

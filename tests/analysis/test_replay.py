@@ -27,11 +27,11 @@ from goalcut.analysis.cross_half import cross_half_of_product
 from goalcut.analysis.first_pass import FirstPass
 from goalcut.analysis.replay import replay_directions
 from goalcut.analysis.second_pass import ReplayError, SecondPass
-from goalcut.envs import LevelSettings
+from goalcut.envs import CheeseInCorner
 from goalcut.envs.digits import load_digits
 
 MAZE = TrainSettings(
-    world=LevelSettings(size=5, corner_size=3),
+    world=CheeseInCorner(size=5, corner_size=3),
     ppo=PPOSettings(rollouts=20, num_envs=16, num_steps=8, epochs=2, minibatches=2, precision="float32"),
     network="mlp",
     num_levels=64,

@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from goalcut.envs import CheeseMaze, Level, Levels, LevelSettings, ascii, default_time_limit, make_levels
-from goalcut.envs.cheese_maze import next_cells, observations
+from goalcut.envs import (
+    CheeseInCorner,
+    CheeseMaze,
+    Level,
+    Levels,
+    ascii,
+    default_time_limit,
+    make_levels,
+    next_cells,
+    observations,
+)
 
 # Written out again on purpose: the test does not trust the module's own table.
 MOVES = {0: (-1, 0), 1: (1, 0), 2: (0, -1), 3: (0, 1)}
@@ -50,9 +59,9 @@ class PlainMouse:
 def test_random_play_agrees_with_a_plain_mouse(
     size: int, start: str, time_limit: int | None, cheese_ends: bool
 ) -> None:
-    settings = LevelSettings(size=size, corner_size=size // 2, start=start, cheese="anywhere")  # type: ignore[arg-type]
-    levels = make_levels(settings, 40, seed=size)
-    env = CheeseMaze(levels, 25, seed=4, time_limit=time_limit, cheese_ends_episode=cheese_ends)
+    settings = CheeseInCorner(size=size, corner_size=size // 2, start=start)  # type: ignore[arg-type]
+    levels = make_levels(settings, 40, seed=size, distribution="shifted")
+    env = CheeseMaze(levels, 25, seed=4, time_limit=time_limit, endless=not cheese_ends)
     limit = 8 * size if time_limit is None else time_limit
     assert env.time_limit == limit
     mice = [PlainMouse(levels[number], limit, cheese_ends) for number in env.level.tolist()]
@@ -94,7 +103,7 @@ CORRIDOR = ascii.parse(
 
 
 def corridor(num_envs: int = 1, **settings: object) -> CheeseMaze:
-    return CheeseMaze(Levels.of([CORRIDOR]), num_envs, seed=0, **settings)  # type: ignore[arg-type]
+    return CheeseMaze(Levels.of([CORRIDOR], CheeseInCorner()), num_envs, seed=0, **settings)  # type: ignore[arg-type]
 
 
 RIGHT = torch.tensor([3])
@@ -130,7 +139,7 @@ def test_the_step_keeps_where_the_mouse_went_through_the_next_steps() -> None:
 
 
 def test_cheese_that_does_not_end_the_episode_neither_pays_nor_ends_it() -> None:
-    env = corridor(time_limit=9, cheese_ends_episode=False)
+    env = corridor(time_limit=9, endless=True)
     steps = [env.step(RIGHT) for _ in range(9)]
     assert [step.rewards.item() for step in steps] == [0.0] * 9
     assert [step.terminated.item() for step in steps] == [False] * 9
@@ -140,7 +149,7 @@ def test_cheese_that_does_not_end_the_episode_neither_pays_nor_ends_it() -> None
 
 @pytest.mark.parametrize("seed", [0, 1, 12345])
 def test_twins_agree_exactly_over_200_steps(seed: int) -> None:
-    levels = make_levels(LevelSettings(start="random"), 200, seed=0)
+    levels = make_levels(CheeseInCorner(start="random"), 200, seed=0)
     first, second = (CheeseMaze(levels, 32, seed=seed, time_limit=20) for _ in range(2))
     generator = torch.Generator().manual_seed(seed)
     for _ in range(200):
@@ -151,7 +160,7 @@ def test_twins_agree_exactly_over_200_steps(seed: int) -> None:
 
 
 def test_seeds_and_reseeding_decide_which_levels_come_up() -> None:
-    levels = make_levels(LevelSettings(), 500, seed=0)
+    levels = make_levels(CheeseInCorner(), 500, seed=0)
     first, second = (CheeseMaze(levels, 64, seed=seed) for seed in (1, 2))
     assert not torch.equal(first.level, second.level)
     second.reseed(1)
@@ -160,7 +169,7 @@ def test_seeds_and_reseeding_decide_which_levels_come_up() -> None:
 
 
 def test_levels_are_drawn_uniformly_from_the_pool() -> None:
-    env = CheeseMaze(make_levels(LevelSettings(size=5, corner_size=2), 10, seed=0), 20_000, seed=0)
+    env = CheeseMaze(make_levels(CheeseInCorner(size=5, corner_size=2), 10, seed=0), 20_000, seed=0)
     counts = torch.bincount(env.level, minlength=10)
     # Chi-square with 9 degrees of freedom passes 27.88 once in a thousand; the stream is fixed.
     assert ((counts - 2000) ** 2 / 2000).sum() < 27.88
@@ -182,7 +191,7 @@ def play(env: CheeseMaze, steps: int, seed: int) -> list[torch.Tensor]:
 
 
 def test_a_state_taken_up_again_goes_on_bit_for_bit_as_often_as_wanted() -> None:
-    levels = make_levels(LevelSettings(start="random"), 50, seed=0)
+    levels = make_levels(CheeseInCorner(start="random"), 50, seed=0)
     env = CheeseMaze(levels, 16, seed=3, time_limit=15)
     play(env, 37, seed=0)
     state, seen = env.state(), env.observations.clone()
@@ -201,7 +210,7 @@ def test_a_state_of_another_number_of_environments_is_refused() -> None:
 
 
 def test_a_pickled_environment_goes_on_bit_for_bit() -> None:
-    env = CheeseMaze(make_levels(LevelSettings(), 50, seed=0), 8, seed=3, time_limit=15)
+    env = CheeseMaze(make_levels(CheeseInCorner(), 50, seed=0), 8, seed=3, time_limit=15)
     play(env, 20, seed=0)
     copy = pickle.loads(pickle.dumps(env))
     pairs = zip(play(env, 40, seed=1), play(copy, 40, seed=1), strict=True)
@@ -209,7 +218,7 @@ def test_a_pickled_environment_goes_on_bit_for_bit() -> None:
 
 
 def test_reset_starts_the_levels_it_is_given() -> None:
-    levels = make_levels(LevelSettings(start="random"), 6, seed=0)
+    levels = make_levels(CheeseInCorner(start="random"), 6, seed=0)
     env = CheeseMaze(levels, 4, seed=0)
     given = torch.tensor([5, 0, 0, 3])
     assert np.array_equal(env.reset(given), observations(levels.take(given.numpy())))
@@ -237,10 +246,13 @@ def test_the_default_time_limit_is_eight_times_the_size() -> None:
     [
         ({"num_envs": 0}, "num_envs is 0: give at least 1"),
         ({"num_envs": 2, "time_limit": 0}, "time_limit is 0: give at least 1 step"),
-        ({"num_envs": 2, "levels": Levels.of([CORRIDOR]).take(slice(0, 0))}, "levels is empty"),
+        (
+            {"num_envs": 2, "levels": Levels.of([CORRIDOR], CheeseInCorner()).take(slice(0, 0))},
+            "levels is empty",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused_by_name_and_value(wrong: dict, message: str) -> None:
-    arguments = {"levels": Levels.of([CORRIDOR]), "seed": 0} | wrong
+    arguments = {"levels": Levels.of([CORRIDOR], CheeseInCorner()), "seed": 0} | wrong
     with pytest.raises(ValueError, match=message):
         CheeseMaze(**arguments)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from goalcut.envs import Levels, LevelSettings, ascii, corner_region, frame, make_levels, observations
+from goalcut.envs import CheeseInCorner, Levels, ascii, corner_region, frame, make_levels, observations
 from goalcut.envs.frames import CHEESE, FLOOR, FLOOR_IN_CORNER, MOUSE, WALL, WALL_IN_CORNER
 
 LEVEL = ascii.parse("M.C\n##.\n...")
@@ -11,7 +11,7 @@ LEVEL = ascii.parse("M.C\n##.\n...")
 
 @pytest.fixture(scope="module")
 def levels() -> Levels:
-    return make_levels(LevelSettings(start="random"), 6, seed=0)
+    return make_levels(CheeseInCorner(start="random"), 6, seed=0)
 
 
 @pytest.mark.parametrize("cell", [1, 2, 7])

@@ -10,8 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import chi2
 
 from goalcut.envs import (
+    CheeseInCorner,
     Levels,
-    LevelSettings,
     corner_region,
     distances,
     frame,
@@ -38,7 +38,7 @@ def assert_same(first: Levels, second: Levels) -> None:
 @pytest.mark.parametrize("size", range(5, 32, 2))
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_every_maze_is_a_tree_over_its_rooms(size: int, split: str) -> None:
-    levels = make_levels(LevelSettings(size=size, corner_size=2), 12, seed=size, split=split)  # type: ignore[arg-type]
+    levels = make_levels(CheeseInCorner(size=size, corner_size=2), 12, seed=size, split=split)  # type: ignore[arg-type]
     rooms = ((size + 1) // 2) ** 2
     for walls in levels.walls:
         assert not walls[::2, ::2].any(), "a room is walled up"
@@ -57,7 +57,7 @@ def test_every_maze_is_a_tree_over_its_rooms(size: int, split: str) -> None:
 
 POOLS = {
     (size, split): make_levels(
-        LevelSettings(size=size, corner_size=2, start="random"), 300, seed=5, split=split
+        CheeseInCorner(size=size, corner_size=2, start="random"), 300, seed=5, split=split
     )
     for size in (5, 9)
     for split in SPLITS
@@ -73,7 +73,7 @@ def test_a_level_is_the_same_in_whatever_batch_it_is_made(pool: tuple[int, str],
     size, split = pool
     chosen = np.array(indices)
     made = make_levels(
-        LevelSettings(size=size, corner_size=2, start="random"),
+        CheeseInCorner(size=size, corner_size=2, start="random"),
         chosen,
         seed=5,
         split=split,  # type: ignore[arg-type]
@@ -83,21 +83,21 @@ def test_a_level_is_the_same_in_whatever_batch_it_is_made(pool: tuple[int, str],
 
 def test_a_level_number_beyond_32_bits_is_a_level_of_its_own() -> None:
     numbers = np.array([1, 2**32 + 1, 2**40 + 1])
-    made = make_levels(LevelSettings(size=13), numbers, seed=0)
+    made = make_levels(CheeseInCorner(size=13), numbers, seed=0)
     assert len(layouts(made)) == 3
-    assert_same(make_levels(LevelSettings(size=13), numbers[2:], seed=0), made.take(slice(2, 3)))
+    assert_same(make_levels(CheeseInCorner(size=13), numbers[2:], seed=0), made.take(slice(2, 3)))
 
 
 def test_seeds_give_different_levels_and_walls_do_not_depend_on_the_objects_settings() -> None:
-    first, second = (make_levels(LevelSettings(size=13), 500, seed=seed) for seed in (0, 1))
+    first, second = (make_levels(CheeseInCorner(size=13), 500, seed=seed) for seed in (0, 1))
     assert not layouts(first) & layouts(second)
-    moved = make_levels(LevelSettings(size=13, cheese="conflict", start="random"), 500, seed=0)
+    moved = make_levels(CheeseInCorner(size=13, start="random"), 500, seed=0, distribution="conflict")
     assert np.array_equal(first.walls, moved.walls)
 
 
 @pytest.mark.parametrize(("size", "count"), [(5, 4000), (7, 6000), (9, 6000)])
 def test_no_layout_is_in_two_splits_whatever_the_seed(size: int, count: int) -> None:
-    settings = LevelSettings(size=size, corner_size=2)
+    settings = CheeseInCorner(size=size, corner_size=2)
     found = {
         split: set.union(
             *(layouts(make_levels(settings, count, seed=seed, split=split)) for seed in (0, 1, 99))
@@ -114,12 +114,12 @@ def test_no_layout_is_in_two_splits_whatever_the_seed(size: int, count: int) -> 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_layout_split_tells_which_split_a_layout_was_made_for(split: str) -> None:
-    levels = make_levels(LevelSettings(), 400, seed=3, split=split)  # type: ignore[arg-type]
+    levels = make_levels(CheeseInCorner(), 400, seed=3, split=split)  # type: ignore[arg-type]
     assert set(layout_split(levels.walls)) == {split}
 
 
 def test_each_of_tune_and_test_gets_about_a_tenth_of_the_192_layouts_of_size_5() -> None:
-    settings = LevelSettings(size=5, corner_size=2)
+    settings = CheeseInCorner(size=5, corner_size=2)
     counts = [len(layouts(make_levels(settings, 6000, seed=0, split=split))) for split in SPLITS]
     assert sum(counts) == 192
     assert all(8 <= count <= 32 for count in counts[1:])
@@ -138,14 +138,14 @@ def cell_counts_match(cells: np.ndarray, allowed: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("start", ["bottom_left", "random"])
-@pytest.mark.parametrize("cheese", ["corner", "anywhere", "conflict"])
+@pytest.mark.parametrize("cheese", ["training", "shifted", "conflict"])
 @pytest.mark.parametrize("corner_size", [1, 3, 5])
 def test_cheese_is_uniform_over_the_cells_it_may_lie_on(start: str, cheese: str, corner_size: int) -> None:
-    settings = LevelSettings(size=9, corner_size=corner_size, start=start, cheese=cheese)  # type: ignore[arg-type]
-    levels = make_levels(settings, 20_000, seed=8)
+    settings = CheeseInCorner(size=9, corner_size=corner_size, start=start)  # type: ignore[arg-type]
+    levels = make_levels(settings, 20_000, seed=8, distribution=cheese)
     free = ~levels.walls.reshape(len(levels), -1)
     region = corner_region(9, corner_size).ravel()
-    allowed = {"corner": free & region, "anywhere": free, "conflict": free & ~region}[cheese].copy()
+    allowed = {"training": free & region, "shifted": free, "conflict": free & ~region}[cheese].copy()
     if start == "bottom_left":
         assert (levels.mouse == 8 * 9).all()
         allowed[:, 8 * 9] = False
@@ -160,8 +160,8 @@ def test_cheese_is_uniform_over_the_cells_it_may_lie_on(start: str, cheese: str,
 @pytest.mark.parametrize("corner_size", [1, 5, 8])
 @pytest.mark.parametrize("start", ["bottom_left", "random"])
 def test_conflict_levels_have_both_objects_outside_the_corner_region(corner_size: int, start: str) -> None:
-    settings = LevelSettings(size=9, corner_size=corner_size, start=start, cheese="conflict")  # type: ignore[arg-type]
-    levels = make_levels(settings, 3000, seed=2, split="test")
+    settings = CheeseInCorner(size=9, corner_size=corner_size, start=start)  # type: ignore[arg-type]
+    levels = make_levels(settings, 3000, seed=2, split="test", distribution="conflict")
     region = corner_region(9, corner_size).ravel()
     assert not region[levels.mouse].any()
     assert not region[levels.cheese].any()
@@ -169,7 +169,7 @@ def test_conflict_levels_have_both_objects_outside_the_corner_region(corner_size
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_ood_share_is_the_share_of_levels_with_the_cheese_anywhere(share: float) -> None:
-    levels = make_levels(LevelSettings(size=9, corner_size=3, ood_share=share), 20_000, seed=6)
+    levels = make_levels(CheeseInCorner(size=9, corner_size=3, ood_share=share), 20_000, seed=6)
     free = ~levels.walls.reshape(len(levels), -1)
     free[:, 8 * 9] = False
     region = corner_region(9, 3).ravel()
@@ -180,8 +180,8 @@ def test_ood_share_is_the_share_of_levels_with_the_cheese_anywhere(share: float)
 
 
 def test_ood_levels_only_move_the_cheese_of_the_levels_they_touch() -> None:
-    plain = make_levels(LevelSettings(), 2000, seed=6)
-    mixed = make_levels(LevelSettings(ood_share=0.2), 2000, seed=6)
+    plain = make_levels(CheeseInCorner(), 2000, seed=6)
+    mixed = make_levels(CheeseInCorner(ood_share=0.2), 2000, seed=6)
     assert np.array_equal(plain.walls, mixed.walls)
     inside = corner_region(9, 5).ravel()[mixed.cheese]
     moved = plain.cheese != mixed.cheese
@@ -198,27 +198,34 @@ def test_ood_levels_only_move_the_cheese_of_the_levels_they_touch() -> None:
         ({"corner_size": 0}, "corner_size is 0: give 1 to size"),
         ({"corner_size": 10}, "corner_size is 10: give 1 to size, which is 9"),
         ({"start": "middle"}, "start is 'middle': give 'bottom_left' or 'random'"),
-        ({"cheese": "nowhere"}, "cheese is 'nowhere': give"),
+        ({"layout": "spiral"}, "layout is 'spiral': give one of tree, braid"),
+        ({"wall_density": 0.9}, "wall_density is 0.9: give a share from 0 to 0.8"),
         ({"ood_share": -0.1}, "ood_share is -0.1: give a share"),
         ({"ood_share": 1.5}, "ood_share is 1.5: give a share"),
         ({"ood_share": float("nan")}, "ood_share is nan: give a share"),
-        ({"cheese": "conflict", "corner_size": 9}, "corner_size is 9, the whole maze"),
     ],
 )
 def test_wrong_settings_are_refused_by_name_and_value(wrong: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        LevelSettings(**wrong)
+        CheeseInCorner(**wrong)
 
 
-def test_wrong_split_and_negative_indices_are_refused() -> None:
+def test_a_corner_region_that_is_the_whole_maze_has_no_conflict_levels() -> None:
+    with pytest.raises(ValueError, match="corner_size is 9, the whole maze"):
+        make_levels(CheeseInCorner(corner_size=9), 3, seed=0, distribution="conflict")
+
+
+def test_wrong_split_distribution_and_negative_indices_are_refused() -> None:
+    with pytest.raises(ValueError, match="distribution is 'nowhere': give one of training, shifted"):
+        make_levels(CheeseInCorner(), 3, seed=0, distribution="nowhere")
     with pytest.raises(ValueError, match="split is 'valid': give one of train, tune, test"):
-        make_levels(LevelSettings(), 3, seed=0, split="valid")  # type: ignore[arg-type]
+        make_levels(CheeseInCorner(), 3, seed=0, split="valid")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a level index is -2"):
-        make_levels(LevelSettings(), np.array([4, -2]), seed=0)
+        make_levels(CheeseInCorner(), np.array([4, -2]), seed=0)
 
 
 def test_no_indices_give_an_empty_batch() -> None:
-    levels = make_levels(LevelSettings(), 0, seed=0)
+    levels = make_levels(CheeseInCorner(), 0, seed=0)
     assert len(levels) == 0
     assert levels.size == 9
     assert observations(levels).shape == (0, 3, 9, 9)

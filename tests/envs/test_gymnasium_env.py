@@ -15,9 +15,9 @@ from stable_baselines3.common.env_checker import check_env as check_env_of_stabl
 
 from goalcut.envs import (
     ENVIRONMENTS,
+    CheeseInCorner,
     CheeseMazeEnv,
     CheeseMazeVectorEnv,
-    LevelSettings,
     ascii,
     corner_region,
     frame,
@@ -121,7 +121,7 @@ def test_a_pickled_environment_goes_on_exactly(make: Any) -> None:
 
 def test_episodes_start_in_levels_of_the_pool_that_the_settings_make() -> None:
     env = CheeseMazeEnv(size=7, corner_size=3, start="random", split="tune", level_seed=5, num_levels=20)
-    pool = make_levels(LevelSettings(size=7, corner_size=3, start="random"), 20, seed=5, split="tune")
+    pool = make_levels(CheeseInCorner(size=7, corner_size=3, start="random"), 20, seed=5, split="tune")
     seen = set()
     for seed in range(60):
         observation, info = env.reset(seed=seed)
@@ -142,7 +142,7 @@ def test_options_start_a_given_level_or_a_level_of_the_pool() -> None:
     assert [step[4]["corner_entered"] for step in steps] == [False, False, True, False]
     observation, info = env.reset(options={"level": 17})
     assert info["level"] == 17
-    pool = make_levels(LevelSettings(size=5, corner_size=2), 18, seed=0)
+    pool = make_levels(CheeseInCorner(size=5, corner_size=2), 18, seed=0)
     assert np.array_equal(observation, observations(pool)[17])
 
 
@@ -236,7 +236,7 @@ def test_the_vector_gives_what_gymnasiums_own_vector_of_single_environments_give
 def test_the_vector_says_truly_that_it_resets_in_the_same_step() -> None:
     envs = vector(num_envs=5, time_limit=6)
     assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    pool = observations(make_levels(LevelSettings(), 64, seed=0))
+    pool = observations(make_levels(CheeseInCorner(), 64, seed=0))
     before, info = envs.reset(seed=0)
     for _ in range(6):
         assert "final_obs" not in info
@@ -266,7 +266,7 @@ def test_gymnasium_makes_the_batched_vector_by_default_and_it_stays_in_its_space
 
 def test_vector_options_start_levels_of_the_pool() -> None:
     envs = vector(num_envs=3)
-    pool = observations(make_levels(LevelSettings(), 64, seed=0))
+    pool = observations(make_levels(CheeseInCorner(), 64, seed=0))
     observation, info = envs.reset(options={"level": np.array([5, 63, 0])})
     assert info["level"].tolist() == [5, 63, 0]
     assert np.array_equal(observation, pool[[5, 63, 0]])
@@ -292,7 +292,7 @@ def test_frames_and_texts_show_the_current_state() -> None:
 def test_the_vector_renders_one_picture_per_mouse(mode: str) -> None:
     envs = CheeseMazeVectorEnv(3, num_levels=8, render_mode=mode)
     envs.reset(seed=0, options={"level": np.array([1, 2, 3])})
-    pool = make_levels(LevelSettings(), 8, seed=0)
+    pool = make_levels(CheeseInCorner(), 8, seed=0)
     shown = envs.render()
     assert len(shown) == 3
     for picture, number in zip(shown, (1, 2, 3), strict=True):

@@ -50,7 +50,7 @@ def test_the_seed_of_reset_decides_all_that_follows(make) -> None:
 def corridor() -> Level:
     walls = np.ones((15, 15), dtype=bool)
     walls[7, 2:9] = False
-    return Level(walls, (7, 5), (7, 6))
+    return Level(walls, (7, 5), {"cheese": ((7, 6),)})
 
 
 def test_the_vector_resets_in_the_same_step_and_keeps_the_last_observation() -> None:

@@ -29,11 +29,15 @@ def maze(num_envs: int = 8, **settings) -> ProcgenMaze:
     return ProcgenMaze(num_envs, **({"seed": 0, "mode": "easy", "threads": 0} | settings))
 
 
+def at(walls: np.ndarray, mouse: tuple[int, int], cheese: tuple[int, int]) -> Level:
+    return Level(walls, mouse, {"cheese": (cheese,)})
+
+
 def line_level(size: int = 15) -> Level:
     """A corridor in the middle row, the mouse at its left end, the cheese four cells on."""
     walls = np.ones((size, size), dtype=bool)
     walls[7, 2:9] = False
-    return Level(walls, (7, 2), (7, 6))
+    return at(walls, (7, 2), (7, 6))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -74,7 +78,7 @@ def test_every_action_moves_as_the_table_says() -> None:
     walls[6:9, 6:9] = False
     env = maze(15)
     for index in range(15):
-        env.place(index, Level(walls, (7, 7), (6, 6)))
+        env.place(index, at(walls, (7, 7), (6, 6)))
     env.step(torch.arange(15))
     moved = [tuple(np.subtract(env.read(i).mouse, (7, 7)).tolist()) for i in range(15)]
     steps = {0: (-1, 0), 1: (1, 0), 2: (0, -1), 3: (0, 1), 4: (0, 0)}
@@ -153,8 +157,8 @@ def test_the_last_frame_of_an_episode_cut_off_is_what_the_game_would_have_shown(
 def test_the_last_frame_of_an_episode_won_shows_the_cheese_eaten() -> None:
     env, twin = maze(1), maze(1)
     level = line_level()
-    env.place(0, Level(level.walls, (7, 5), (7, 6)))
-    twin.place(0, Level(level.walls, (7, 5), (7, 8)))
+    env.place(0, at(level.walls, (7, 5), (7, 6)))
+    twin.place(0, at(level.walls, (7, 5), (7, 8)))
     state = twin.read(0)
     state.cheese = None  # nothing to find: the walk goes on
     twin.write(0, state)
@@ -166,7 +170,7 @@ def test_the_last_frame_of_an_episode_won_shows_the_cheese_eaten() -> None:
 def test_the_time_limit_is_a_truncation_and_cheese_on_the_last_step_is_not() -> None:
     env = maze(2)
     for index, start in enumerate([(7, 2), (7, 5)]):
-        env.place(index, Level(line_level().walls, start, (7, 6)))
+        env.place(index, at(line_level().walls, start, (7, 6)))
         state = env.read(index)
         state.elapsed = 499
         env.write(index, state)
@@ -238,7 +242,7 @@ def test_a_level_placed_is_the_level_read_and_walked() -> None:
     walls = np.ones((15, 15), dtype=bool)
     drawn = ascii.parse(text)
     walls[5:10, 5:10] = drawn.walls
-    env.place(0, Level(walls, (5, 5), (5, 9)))
+    env.place(0, at(walls, (5, 5), (5, 9)))
     walk = [7, 7, 3, 3, 7, 7, 5, 5]
     assert [bool(env.step(torch.tensor([a, 4])).terminated[0]) for a in walk] == [False] * 7 + [True]
 
@@ -246,10 +250,10 @@ def test_a_level_placed_is_the_level_read_and_walked() -> None:
 @pytest.mark.parametrize(
     ("level", "message"),
     [
-        (Level(np.zeros((9, 9), dtype=bool), (0, 0), (1, 1)), "9×9 cells: the mode 'easy' has 15×15"),
-        (Level(line_level().walls, (0, 0), (7, 6)), "the mouse of level 0 lies in a wall"),
-        (Level(line_level().walls, (7, 2), (0, 0)), "the cheese of level 0 lies in a wall"),
-        (Level(line_level().walls, (7, 2), (7, 2)), r"mouse and cheese are both in \(7, 2\)"),
+        (at(np.zeros((9, 9), dtype=bool), (0, 0), (1, 1)), "9×9 cells: the mode 'easy' has 15×15"),
+        (at(line_level().walls, (0, 0), (7, 6)), "the mouse of level 0 lies in a wall"),
+        (at(line_level().walls, (7, 2), (0, 0)), "the cheese of level 0 lies in a wall"),
+        (at(line_level().walls, (7, 2), (7, 2)), r"mouse and cheese are both in \(7, 2\)"),
     ],
 )
 def test_a_level_that_does_not_fit_changes_nothing(level, message) -> None:
@@ -350,7 +354,7 @@ def test_levels_that_repeat_are_counted_by_their_walls() -> None:
     assert share_seen(half, levels) == 1.0
     hashes = layout_hashes(levels)
     assert len(set(hashes)) == len({walls.tobytes() for walls in levels.walls}) < 200
-    moved = Levels(levels.walls, levels.cheese, levels.mouse)
+    moved = Levels(levels.world, levels.walls, levels.cheese, {"cheese": levels.mouse})
     assert layout_hashes(moved) == hashes
     repeated = share_seen(levels.take(slice(100, 200)), half)
     assert 0.05 < repeated < 0.5

@@ -6,7 +6,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
 from goalcut.envs import (
-    LevelSettings,
+    CheeseInCorner,
     ascii,
     distances,
     make_levels,
@@ -38,7 +38,7 @@ def random_walls(count: int, size: int, share: float, seed: int) -> tuple[np.nda
 
 @pytest.mark.parametrize("size", [5, 9, 25])
 def test_distances_in_mazes_are_those_of_scipy(size: int) -> None:
-    levels = make_levels(LevelSettings(size=size, corner_size=3, start="random"), 15, seed=0)
+    levels = make_levels(CheeseInCorner(size=size, corner_size=3, start="random"), 15, seed=0)
     found = distances(levels.walls, levels.cheese)
     expected = [
         scipy_distances(walls, target) for walls, target in zip(levels.walls, levels.cheese, strict=True)
@@ -69,7 +69,7 @@ def test_optimal_actions_are_exactly_the_moves_that_come_one_step_nearer() -> No
 
 
 def test_a_shortest_path_walks_from_mouse_to_cheese_without_a_detour() -> None:
-    for level in make_levels(LevelSettings(size=13, start="random"), 20, seed=3):
+    for level in make_levels(CheeseInCorner(size=13, start="random"), 20, seed=3):
         path = shortest_path(level)
         assert path[0] == level.mouse
         assert path[-1] == level.cheese

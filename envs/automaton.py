@@ -1,0 +1,83 @@
+"""A world's progress as tables, found by asking its card what follows from what."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from .world import Progress, World
+
+# Tables have a column per set of acting things, and a row per value of progress.
+_MOST_ACTING = 10
+_MOST_ENTRIES = 2_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Automaton:
+    """Q values of progress, M = 2^k sets of the k acting things, of which one cell may hold any.
+
+    Attributes:
+        progress: the Q values, the initial one first.
+        acting: names of the things that act; bit i of a set stands for `acting[i]`.
+        following: (Q, M) int64, progress after a step onto a set.
+        rewards: (Q, M) float32, what that step pays.
+        ends: (Q, M) bool, whether it ends the episode.
+        over: (Q, M) bool, whether a mouse on a set is at an episode's end, progress being what it is now.
+        shown: (Q, things) bool, which of the world's things can be seen.
+        status: (Q, status planes) int64, the numbers they show.
+    """
+
+    progress: tuple[Progress, ...]
+    acting: tuple[str, ...]
+    following: np.ndarray
+    rewards: np.ndarray
+    ends: np.ndarray
+    over: np.ndarray
+    shown: np.ndarray
+    status: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def automaton_of(world: World) -> Automaton:
+    """Every progress that can be reached from the initial one, breadth first.
+
+    Raises:
+        ValueError: the world has too many acting things or too many values of progress for tables.
+    """
+    acting = tuple(thing.name for thing in world.things if thing.acts)
+    if len(acting) > _MOST_ACTING:
+        raise ValueError(
+            f"the world {world.name!r} has {len(acting)} things that act: give settings with at most {_MOST_ACTING}"
+        )
+    sets = [
+        frozenset(name for bit, name in enumerate(acting) if number >> bit & 1)
+        for number in range(2 ** len(acting))
+    ]
+    numbers = {world.initial: 0}
+    found = [world.initial]
+    following, rewards = [], []
+    for progress in found:  # grows as it goes
+        arrivals = [world.arrive(progress, touched) for touched in sets]
+        for after, _ in arrivals:
+            if after not in numbers:
+                numbers[after] = len(found)
+                found.append(after)
+        if len(found) * len(sets) > _MOST_ENTRIES:
+            raise ValueError(
+                f"the world {world.name!r} has more than {_MOST_ENTRIES // len(sets)} values of progress: give it "
+                f"fewer things or shorter ways"
+            )
+        following.append([numbers[after] for after, _ in arrivals])
+        rewards.append([reward for _, reward in arrivals])
+    over = np.array([[world.over(progress, touched) for touched in sets] for progress in found])
+    after = np.array(following, dtype=np.int64)
+    return Automaton(
+        progress=tuple(found),
+        acting=acting,
+        following=after,
+        rewards=np.array(rewards, dtype=np.float32),
+        ends=over[after, np.arange(len(sets))],
+        over=over,
+        shown=np.array([[thing.name in world.shown(p) for thing in world.things] for p in found], dtype=bool),
+        status=np.array([world.status(p) for p in found], dtype=np.int64).reshape(len(found), -1),
+    )

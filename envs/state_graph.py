@@ -1,0 +1,176 @@
+"""Every level as a graph of states, a free cell with a value of progress, and the moves between them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .automaton import automaton_of
+from .levels import Levels, corner_region
+from .moves import next_cells, touched_sets
+from .planes import MOUSE, Painter
+from .world import Event
+
+MOST_STATES = 4_000_000
+"""States of all levels together; beyond them a graph would take gigabytes and forward passes minutes."""
+
+
+# Observations of so few bytes are painted once and kept.
+_KEPT_BYTES = 2**27
+
+
+class StateGraphTooLarge(ValueError):
+    """The states of a batch of levels are too many to hold; the message says how many."""
+
+
+class StateGraph:
+    """L levels as graphs of the states that can be reached from any free cell with the initial progress.
+
+    States are numbered per level, those with the initial progress first and, of one progress, in reading order of
+    their cells; levels are padded to the S states of the largest, with states that lead nowhere.
+
+    Args:
+        levels: the levels; their world says what follows.
+        device: where the arrays live.
+
+    Attributes:
+        next: (L, S, 4) int64, the state that a move leads to.
+        rewards: (L, S, 4) float32, what it pays.
+        bumps: (L, S, 4) bool, it hits a wall.
+        real: (L, S) bool, False in padding.
+        over: (L, S) bool, an episode that comes here is over.
+        start: (L, S) float32, one at the mouse's start.
+        cell: (L, S) int64, the mouse's cell.
+        progress: (L, S) int64, a number of the world's automaton.
+
+    Raises:
+        StateGraphTooLarge: more than `MOST_STATES`.
+    """
+
+    def __init__(self, levels: Levels, device: torch.device | str = "cpu"):
+        automaton = automaton_of(levels.world)
+        count, cells, values = len(levels), levels.size**2, len(automaton.progress)
+        sets, moves = touched_sets(levels, automaton), next_cells(levels.walls)
+        # A state by its key in a level: progress * n² + cell.
+        level, key = _reachable(levels, automaton.following, sets, moves)
+        states = np.bincount(level, minlength=count)
+        width = int(states.max())
+        if count * width > MOST_STATES:
+            raise StateGraphTooLarge(
+                f"{count} levels of the world {levels.world.name!r} have {width:,} states each: more than "
+                f"{MOST_STATES:,} in all, which would take some {count * width * 60 / 2**30:.0f} GiB; give fewer "
+                f"levels or a smaller world, or sample episodes instead"
+            )
+        number = np.arange(len(key)) - np.repeat(np.cumsum(states) - states, states)
+        number_of = np.zeros((count, values * cells), dtype=np.int64)
+        number_of[level, key] = number
+        cell_of, progress_of = np.zeros((2, count, width), dtype=np.int64)
+        real = np.zeros((count, width), dtype=bool)
+        cell_of[level, number], progress_of[level, number] = key % cells, key // cells
+        real[level, number] = True
+        rows = np.arange(count)[:, None]
+        cell_after = moves[rows, cell_of].astype(np.int64)
+        arrival = sets[rows[:, :, None], cell_after].astype(np.int64)
+        before = progress_of[:, :, None]
+        to = number_of[rows[:, :, None], automaton.following[before, arrival] * cells + cell_after]
+        own = np.broadcast_to(np.arange(width)[:, None], to.shape)
+
+        def put(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+        self.levels, self.device = levels, torch.device(device)
+        self.next = put(np.where(real[:, :, None], to, own))
+        self.rewards = put(np.where(real[:, :, None], automaton.rewards[before, arrival], np.float32(0)))
+        self.bumps = put((cell_after == cell_of[:, :, None]) | ~real[:, :, None])
+        self.real = put(real)
+        here = sets[rows, cell_of].astype(np.int64)
+        self.over = put(automaton.over[progress_of, here] & real)
+        starts = (cell_of == levels.mouse[:, None]) & (progress_of == 0) & real
+        self.start = put(starts.astype(np.float32))
+        self.cell, self.progress, self._sets = put(cell_of), put(progress_of), put(here)
+        self._values = automaton.progress
+        self._painter = Painter(levels, device)
+        self._kept: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def event(self, event: Event) -> Tensor:
+        """Which states an event is about, (L, S) bool."""
+        chosen = self.real.clone()
+        if event.at is not None:
+            names = (event.at,) if isinstance(event.at, str) else event.at
+            chosen &= torch.stack([self._at(name) for name in names]).any(0)
+        if event.when is not None:
+            wanted = torch.tensor([event.when(value) for value in self._values], device=self.device)
+            chosen &= wanted[self.progress]
+        return chosen
+
+    @property
+    def corner(self) -> Tensor:
+        """Which states are in the corner region with the initial progress, (L, S) bool."""
+        return self._at("corner") & self.initial
+
+    @property
+    def initial(self) -> Tensor:
+        """Which states have the initial progress, (L, S) bool."""
+        return (self.progress == 0) & self.real
+
+    @property
+    def acting(self) -> Tensor:
+        """Which states are on a cell of something that acts, (L, S) bool."""
+        return self._sets != 0
+
+    def observations(self, batch: int) -> Iterator[Tensor]:
+        """What an agent sees in each of the L · S states, padding included, (≤ batch, C, n, n) uint8 at a time."""
+        size, states = self.levels.size, self.cell.numel()
+        if self._kept is None and states * self._painter.planes * size**2 <= _KEPT_BYTES:
+            self._kept = torch.cat(list(self._painted(states)))
+        yield from self._painted(batch) if self._kept is None else self._kept.split(batch)
+
+    def _painted(self, batch: int) -> Iterator[Tensor]:
+        size = self.levels.size
+        level = torch.arange(len(self), device=self.device).repeat_interleave(self.cell.shape[1])
+        for part in zip(
+            level.split(batch),
+            self.progress.view(-1).split(batch),
+            self.cell.view(-1).split(batch),
+            strict=True,
+        ):
+            levels, progress, cell = part
+            painted = self._painter.paint(levels, progress)
+            painted.scatter_(1, (cell + MOUSE * size**2)[:, None], 1)
+            yield painted.view(len(levels), -1, size, size)
+
+    def _at(self, name: str) -> Tensor:
+        levels = self.levels
+        if name == "corner":
+            region = torch.from_numpy(corner_region(levels.size, levels.world.corner_size).ravel()).to(
+                self.device
+            )
+            return region[self.cell] & self.real
+        cells = torch.from_numpy(levels.places[name]).to(self.device)
+        return (self.cell[:, :, None] == cells[:, None, :]).any(-1) & self.real
+
+
+def _reachable(
+    levels: Levels, following: np.ndarray, sets: np.ndarray, moves: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Level and key of every reachable state, both (N,), ordered by level, progress and cell."""
+    count, cells = sets.shape
+    keys = following.shape[0] * cells
+    seen = np.zeros(count * keys, dtype=bool)
+    level, cell = np.nonzero(~levels.walls.reshape(count, cells))
+    frontier = level * keys + cell
+    seen[frontier] = True
+    while following.shape[0] > 1 and len(frontier):
+        level, key = np.divmod(frontier, keys)
+        progress, cell = np.divmod(key, cells)
+        cell_after = moves[level, cell].astype(np.int64)
+        after = following[progress[:, None], sets[level[:, None], cell_after]]
+        found = np.unique(level[:, None] * keys + after * cells + cell_after)
+        frontier = found[~seen[found]]
+        seen[frontier] = True
+    found = np.flatnonzero(seen)
+    return found // keys, found % keys
