@@ -3,7 +3,8 @@
     python benchmarks/procgen_maze.py
 
 Each repetition steps every side once, in a new order; a ratio is the median over the repetitions of one side's time
-to the stock game's in the same repetition. `stock game` is Procgen's own gym3 interface; `not moved` is `ProcgenMaze`
+to the stock game's in the same repetition, of wall time and of CPU time, which other work on the machine disturbs
+less. `stock game` is Procgen's own gym3 interface; `not moved` is `ProcgenMaze`
 with the cheese left where it is; the others move it.
 """
 
@@ -64,22 +65,23 @@ def main() -> None:
             "region": maze(mode, arguments.num_envs, cheese="region"),
         }
         seconds: dict[str, list[float]] = {name: [] for name in sides}
+        cpu: dict[str, list[float]] = {name: [] for name in sides}
         ends = dict.fromkeys(sides, 0)
         for _ in range(arguments.repetitions):
             actions = torch.randint(15, (arguments.steps, arguments.num_envs), generator=generator)
             for name in order.permutation(list(sides)).tolist():
-                began = time.perf_counter()
+                began, cpu_began = time.perf_counter(), time.process_time()
                 ends[name] += sides[name](actions)
                 seconds[name].append(time.perf_counter() - began)
-        stock = np.array(seconds["stock game"])
+                cpu[name].append(time.process_time() - cpu_began)
+        stock, stock_cpu = np.array(seconds["stock game"]), np.array(cpu["stock game"])
         for name, spent in seconds.items():
             ratio = stock / np.array(spent)
             low, middle, high = np.quantile(ratio, [0.25, 0.5, 0.75])
             rate = arguments.num_envs * arguments.steps / np.median(spent)
             per_step = ends[name] / arguments.repetitions / arguments.steps
-            print(
-                f"{mode:8}{name:14}{rate:12,.0f}{middle:20.3f}{f'{low:.3f}–{high:.3f}':>16}{per_step:11.3f}"
-            )
+            spread, by_cpu = f"{low:.3f}–{high:.3f}", np.median(stock_cpu / np.array(cpu[name]))
+            print(f"{mode:8}{name:14}{rate:12,.0f}{middle:20.3f}{spread:>16}{by_cpu:13.3f}{per_step:11.3f}")
 
 
 if __name__ == "__main__":
