@@ -182,6 +182,7 @@ def compare(
         "env steps/s (best)",
         f"time against {against}",
         "speed against it",
+        "the same by CPU (seconds)",
     )
     for column in columns:
         table.add_column(column, justify="left" if column == "learner" else "right")
