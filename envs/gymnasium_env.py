@@ -123,7 +123,7 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         super().reset(seed=seed)
         if seed is not None:
             self._coming = None
-        chosen = check_options(options, ("level",)).get("level")
+        chosen = level_option(options)
         if chosen is None:
             if self._coming is None or self._coming_row == _AHEAD:
                 self._coming = self._made(self.np_random.integers(self.num_levels, size=_AHEAD))
@@ -157,11 +157,9 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
             reward, terminated = float(automaton.rewards[arrival]), bool(automaton.ends[arrival])
         truncated = not terminated and self._elapsed >= self.time_limit
         self._running = not (terminated or truncated)
-        state = (row, mouse, self._progress)
-        proxy_reward = float(batch.proxy.of_step(*state, reward, self._settled))
-        self._settled |= batch.proxy.settled(*state)
+        proxy_reward, self._settled = batch.proxy.of_step(row, mouse, self._progress, reward, self._settled)
         entered = bool(self._region[mouse] and not self._region[before])
-        info = self._info(proxy_reward=proxy_reward, corner_entered=entered)
+        info = self._info(proxy_reward=float(proxy_reward), corner_entered=entered)
         return self._observation(), reward, terminated, truncated, info
 
     def render(self) -> Any:
@@ -274,6 +272,11 @@ def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dic
         # To pass over an option in silence would start another episode than the one asked for.
         raise ValueError(f"options name {', '.join(sorted(unknown))}: give {' or '.join(known)}")
     return dict(options or {})
+
+
+def level_option(options: dict[str, Any] | None) -> Any:
+    """What the options of a reset say of the level, or None; any other option is refused."""
+    return check_options(options, ("level",)).get("level")
 
 
 def current_level(levels: Levels, row: int, mouse: int, progress: int) -> Level:

@@ -145,8 +145,7 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         rewards = rewards.astype(np.float64)
         before, self._mouse = self._mouse, self._maze.mouse.cpu().numpy().copy()
         state = (self._level, self._mouse, self._maze.progress.cpu().numpy())
-        proxy_rewards = self._proxy.of_step(*state, rewards, self._settled)
-        self._settled |= self._proxy.settled(*state)
+        proxy_rewards, self._settled = self._proxy.of_step(*state, rewards, self._settled)
         entered = self._region[self._mouse] & ~self._region[before]
 
         final: dict[str, Any] = {}
@@ -179,13 +178,12 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return tuple(rendering(level, self.world, self.render_mode, self.cell) for level in now)
 
     def _start(self, which: np.ndarray, numbers: np.ndarray | None) -> None:
-        device = self._maze.device
-        levels = None if numbers is None else torch.from_numpy(numbers[which]).to(device)
-        self._maze.start(torch.from_numpy(np.flatnonzero(which)).to(device), levels)
+        device, rows = self._maze.device, np.flatnonzero(which)
+        levels = None if numbers is None else torch.from_numpy(numbers[rows]).to(device)
+        self._maze.start(torch.from_numpy(rows).to(device), levels)
         self._level = self._maze.level.cpu().numpy().copy()
-        self._mouse = np.where(which, self._levels.mouse[self._level], self._mouse)
-        fresh = self._proxy.settled(self._level, self._mouse, np.zeros_like(self._level))
-        self._settled = np.where(which, fresh, self._settled)
+        self._mouse[rows] = self._levels.mouse[self._level[rows]]
+        self._settled[rows] = self._proxy.settled(self._level[rows], self._mouse[rows], 0)
         self._over = self._over & ~which
 
     def _mask(self, mask: Any) -> np.ndarray:

@@ -14,7 +14,8 @@ class ProxyReward:
 
     A measure of kind `reach` pays 1 for the first step of an episode that enters its target, unless the episode
     started there or entered what the measure avoids before; one of kind `reward` pays the true reward's share of
-    the most there is. Levels, mice and progress are numbers, or arrays of one shape.
+    the most there is. Levels, mice, progress, rewards and whether an episode is settled, its target or what is to
+    be avoided having been entered, are single values or arrays of one shape.
 
     Args:
         levels: the pool that episodes are drawn from.
@@ -24,16 +25,21 @@ class ProxyReward:
         world = levels.world
         measure = world.measures_by_name()[world.goals[0].measure]
         self._share = 1.0 / measure.most if measure.kind == "reward" else 0.0
-        self._target = event_tables(measure.target, levels)
-        self._avoid = event_tables(measure.avoid, levels)
+        # Bit 0 stands for the target, bit 1 for what is avoided: one lookup finds both.
+        target, avoid = (event_tables(event, levels) for event in (measure.target, measure.avoid))
+        self._at, self._when = (
+            one + 2 * other.astype(np.uint8) for one, other in zip(target, avoid, strict=True)
+        )
 
     def settled(self, level: Any, mouse: Any, progress: Any) -> Any:
-        """Whether an episode with this state has no more to reach."""
-        return _holds(self._target, level, mouse, progress) | _holds(self._avoid, level, mouse, progress)
+        """Whether an episode that starts so has no more to enter."""
+        return (self._at[level, mouse] & self._when[progress]) != 0
 
-    def of_step(self, level: Any, mouse: Any, progress: Any, reward: Any, settled: Any) -> Any:
-        """What a step pays that led to this state and was truly paid `reward`, in an episode `settled` before."""
-        return (_holds(self._target, level, mouse, progress) & ~settled) * 1.0 + reward * self._share
+    def of_step(self, level: Any, mouse: Any, progress: Any, reward: Any, settled: Any) -> tuple[Any, Any]:
+        """What a step pays that led to this state and was truly paid `reward`, and whether all is settled after."""
+        entered = self._at[level, mouse] & self._when[progress]
+        paid = (entered & 1) * ~settled + reward * self._share
+        return paid, settled | (entered != 0)
 
 
 def event_tables(event: Event | None, levels: Levels) -> tuple[np.ndarray, np.ndarray]:
@@ -55,8 +61,3 @@ def event_tables(event: Event | None, levels: Levels) -> tuple[np.ndarray, np.nd
             level, column = np.nonzero(levels.places[name] != ABSENT)
             at[level, levels.places[name][level, column]] = True
     return at, when
-
-
-def _holds(tables: tuple[np.ndarray, np.ndarray], level: Any, mouse: Any, progress: Any) -> Any:
-    at, when = tables
-    return at[level, mouse] & when[progress]
