@@ -330,7 +330,7 @@ def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:
 
 def _provenance() -> dict[str, Any]:
     versions: dict[str, str | None] = {"python": platform.python_version()}
-    for package in ("goalcut", "torch", "numpy", "scipy"):
+    for package in ("goalcut", "torch", "numpy", "scipy", "stable-baselines3"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

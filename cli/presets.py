@@ -1,29 +1,46 @@
-"""Named starting points for the settings; what is given beside a preset wins."""
+"""Named starting points for the settings; what is given beside a preset or a world wins."""
 
+from dataclasses import replace
 from typing import Any
 
 import tyro
 
 from ..agents.run import PRESETS
+from ..envs.worlds import world_named
 from .settings import MnistCommand, RunCommand, TrainCommand
 
 
 def with_preset(kind: Any, argv: list[str]) -> Any:
-    """The defaults of a command, from the preset named in `argv` if it takes one.
+    """The defaults of a command, from the preset and the world named in `argv` if it takes them.
 
     Raises:
-        ValueError: there is no such preset.
+        ValueError: there is no such preset or world, or both are given.
     """
     if kind is MnistCommand:
         return kind()
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
-    name: Any = "default"
+    preset, world = option(argv, "--preset"), option(argv, "--world")
+    if preset is not None and preset not in PRESETS:
+        raise ValueError(f"preset is {preset!r}: give one of {', '.join(PRESETS)}")
+    train = PRESETS[preset or "default"]
+    if world is not None:
+        card = world_named(world)
+        if not isinstance(train.world, card):
+            if preset is not None:
+                raise ValueError(
+                    f"world is {world!r} beside preset {preset!r}, which is of the world {train.world.name!r}: give one"
+                )
+            train = replace(train, world=card())
+    return kind(directory=tyro.MISSING, preset=preset or "default", world=train.world.name, train=train)
+
+
+def option(argv: list[str], name: str) -> str | None:
+    """The word after `name`, or after `name=`; the last one given counts."""
+    found = None
     for place, word in enumerate(argv):
-        if word == "--preset" and place + 1 < len(argv):
-            name = argv[place + 1]
-        elif word.startswith("--preset="):
-            name = word.partition("=")[2]
-    if name not in PRESETS:
-        raise ValueError(f"preset is {name!r}: give one of {', '.join(PRESETS)}")
-    return kind(directory=tyro.MISSING, preset=name, train=PRESETS[name])
+        if word == name and place + 1 < len(argv):
+            found = argv[place + 1]
+        elif word.startswith(f"{name}="):
+            found = word.partition("=")[2]
+    return found

@@ -13,9 +13,11 @@ from ..agents.run import TrainSettings
 from ..agents.training_logs import LogKind
 from ..analysis.digit_analysis import DigitAnalyzeSettings
 from ..analysis.maze_analysis import AnalyzeSettings
+from ..envs.worlds import WORLDS
 
 RunDirectory = Annotated[Path, tyro.conf.Positional]
 Preset = Literal["default", "random-start"]
+WorldName = Annotated[str, tyro.conf.arg(metavar="{" + ",".join(WORLDS) + "}")]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class RunCommand:
         directory: the run directory, made if missing.
         preset: `default` (9×9, mouse bottom left, corner region 5×5: the goals come one after the other) or
             `random-start` (9×9, corner region 3×3: the clearest misgeneralization).
+        world: which world, by name; `--world NAME --help` lists its settings, `--world.size` and so on.
         train: what is trained, as `goalcut train` takes it.
         analyze: what the temporal lens computes.
         ablate: which cuts are made and how they are judged.
@@ -59,6 +62,7 @@ class RunCommand:
 
     directory: RunDirectory
     preset: Preset = "default"
+    world: WorldName = "corner"
     train: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
     analyze: AnalyzeSettings = field(default_factory=AnalyzeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
@@ -75,6 +79,7 @@ class TrainCommand:
     Attributes:
         directory: the run directory, made if missing.
         preset: `default` or `random-start`; single settings given beside it win.
+        world: which world, by name; `--world NAME --help` lists its settings, `--world.size` and so on.
         train: what is trained.
         log: where the records of progress.jsonl go as well: `csv` (progress.csv in the run directory), `tensorboard`
             (look with: tensorboard --logdir RUN), or `wandb` (Weights & Biases; WANDB_MODE=offline needs no account);
@@ -83,6 +88,7 @@ class TrainCommand:
 
     directory: RunDirectory
     preset: Preset = "default"
+    world: WorldName = "corner"
     train: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
     log: tuple[LogKind, ...] = ()
 

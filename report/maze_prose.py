@@ -27,6 +27,8 @@ def trained_what(inputs: MazeInputs) -> str:
     settings, world = inputs.run.settings, inputs.run.settings.world
     article = "An" if settings.network[0] in "aeim" else "A"
     text = f"{article} {settings.network} network of {count(inputs.parameters)} parameters was trained"
+    if settings.learner == "sb3":
+        text += " by Stable-Baselines3's PPO"
     if inputs.trained_for is not None:
         text += f" for {steps(inputs.trained_for)} env steps in {unbroken(duration(inputs.seconds))}"
     cheese = world.told

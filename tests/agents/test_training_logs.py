@@ -16,10 +16,10 @@ from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.training import train
 from goalcut.agents.training_logs import LogKind, TrainingLogs, check_logs, scalars
-from goalcut.envs import LevelSettings
+from goalcut.envs import CheeseInCorner
 
 SMALL = TrainSettings(
-    world=LevelSettings(size=5, corner_size=3),
+    world=CheeseInCorner(size=5, corner_size=3),
     ppo=PPOSettings(rollouts=6, num_envs=16, num_steps=8, epochs=1, minibatches=2),
     network="mlp",
     num_levels=32,
