@@ -160,12 +160,7 @@ class CheeseMaze:
 
     def start(self, environments: Tensor, levels: Tensor | None = None) -> None:
         """Start these environments (E,) int64 anew, in the given levels (E,) int64 or in random ones."""
-        levels = self._draw(len(environments)) if levels is None else levels
-        self._planes[environments] = self._first[levels]
-        self._level[environments] = levels
-        self._mouse[environments] = self._starts[levels]
-        self._progress[environments] = 0
-        self._elapsed[environments] = 0
+        self._enter(environments, self._draw(len(environments)) if levels is None else levels)
 
     def state(self) -> dict[str, Tensor]:
         """All that changes, to resume from: levels, places, progress, elapsed steps, the generator."""
@@ -199,3 +194,10 @@ class CheeseMaze:
 
     def _draw(self, count: int) -> Tensor:
         return torch.randint(*self._drawn, (count,), generator=self._generator, device=self.device)
+
+    def _enter(self, environments: Tensor, levels: Tensor) -> None:
+        self._planes[environments] = self._first[levels]
+        self._level[environments] = levels
+        self._mouse[environments] = self._starts[levels]
+        self._progress[environments] = 0
+        self._elapsed[environments] = 0

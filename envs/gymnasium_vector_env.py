@@ -183,7 +183,8 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._maze.start(torch.from_numpy(rows).to(device), levels)
         self._level = self._maze.level.cpu().numpy().copy()
         self._mouse[rows] = self._levels.mouse[self._level[rows]]
-        self._settled[rows] = self._proxy.settled(self._level[rows], self._mouse[rows], 0)
+        progress = self._maze.progress.cpu().numpy()[rows]
+        self._settled[rows] = self._proxy.settled(self._level[rows], self._mouse[rows], progress)
         self._over = self._over & ~which
 
     def _mask(self, mask: Any) -> np.ndarray:
