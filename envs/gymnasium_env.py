@@ -169,7 +169,7 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         if self._batch is None:
             raise ResetNeeded("there is nothing to render yet: call reset() first")
         now = current_level(self._batch.levels, self._row, self._mouse, self._progress)
-        return rendering(now, self.world, self.render_mode, self.cell)
+        return rendering(self._observation(), now, self.world, self.render_mode, self.cell)
 
     def _made(self, numbers: np.ndarray) -> "_Batch":
         levels = make_levels(
@@ -287,9 +287,8 @@ def current_level(levels: Levels, row: int, mouse: int, progress: int) -> Level:
     return Level(level.walls, (mouse // levels.size, mouse % levels.size), things)
 
 
-def rendering(level: Level, world: World, mode: str, cell: int) -> np.ndarray | str:
-    """A level of a world as a frame or a text."""
+def rendering(planes: np.ndarray, level: Level, world: World, mode: str, cell: int) -> np.ndarray | str:
+    """What is seen (C, n, n) as a frame, or the level as it looks now as a text."""
     if mode == "ansi":
         return render_text(level, world)
-    corner_size = world.corner_size if world.marks_corner else None
-    return frame(Levels.of([level], world), cell, corner_size=corner_size)[0]
+    return frame(planes, cell, corner_size=world.corner_size if world.marks_corner else None)

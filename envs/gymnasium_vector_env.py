@@ -175,7 +175,8 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ResetNeeded("there is nothing to render yet: call reset() first")
         states = zip(self._level.tolist(), self._mouse.tolist(), self._maze.progress.tolist(), strict=True)
         now = [current_level(self._levels, *state) for state in states]
-        return tuple(rendering(level, self.world, self.render_mode, self.cell) for level in now)
+        shown = zip(self._observations(), now, strict=True)
+        return tuple(rendering(*one, self.world, self.render_mode, self.cell) for one in shown)
 
     def _start(self, which: np.ndarray, numbers: np.ndarray | None) -> None:
         device, rows = self._maze.device, np.flatnonzero(which)
