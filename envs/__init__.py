@@ -12,7 +12,7 @@ from .gymnasium_vector_env import CheeseMazeVectorEnv
 from .levels import MOVES, NUM_ACTIONS, STEPS, Level, Levels, corner_region
 from .moves import default_time_limit, next_cells
 from .planes import observations, plane_names
-from .registration import ENVIRONMENTS, register_environments
+from .registration import ENVIRONMENTS, WORLD_IDS, register_environments
 from .solver import distances, optimal_actions, shortest_path, solution
 from .state_graph import StateGraph, StateGraphTooLarge
 from .world import World
@@ -26,6 +26,7 @@ __all__ = [
     "NUM_ACTIONS",
     "STEPS",
     "WORLDS",
+    "WORLD_IDS",
     "CheeseInCorner",
     "CheeseMaze",
     "CheeseMazeEnv",
