@@ -22,6 +22,7 @@ class Step:
         terminated: (N,) bool, what was reached ended the episode.
         truncated: (N,) bool, the time limit was reached first.
         mouse: (N,) int64, where the mouse went, before any reset.
+        progress: (N,) int64, progress there, before any reset, a number of the world's automaton.
         ended: (E,) int64, the environments whose episode ended.
         final_observations: (E, C, n, n) uint8, the last observation of each of those episodes.
     """
@@ -31,6 +32,7 @@ class Step:
     terminated: Tensor
     truncated: Tensor
     mouse: Tensor
+    progress: Tensor
     ended: Tensor
     final_observations: Tensor
 
@@ -140,14 +142,15 @@ class CheeseMaze:
             self._go_on(self._following.take(arrival))
         rewards, terminated = self._rewards.take(arrival), self._ends.take(arrival)
         self._planes.scatter_(1, (mouse + self._mouse_plane)[:, None], 1)
-        self._mouse = mouse.clone()  # a reset writes into it, the step keeps `mouse`
+        # A reset writes into these, the step keeps them.
+        self._mouse, progress = mouse.clone(), self._progress.clone()
         self._elapsed += 1
         truncated = (self._elapsed >= self.time_limit) & ~terminated
         ended = (terminated | truncated).nonzero()[:, 0]
         final = self._planes[ended].view(len(ended), self._painter.planes, self.size, self.size)
         if len(ended):
             self._enter(ended, self._draw(len(ended)))
-        return Step(self.observations, rewards, terminated, truncated, mouse, ended, final)
+        return Step(self.observations, rewards, terminated, truncated, mouse, progress, ended, final)
 
     def state(self) -> dict[str, Tensor]:
         """All that changes, to resume from: levels, places, progress, elapsed steps, the generator."""

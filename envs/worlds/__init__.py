@@ -2,8 +2,11 @@
 
 from ..world import World
 from .cheese_in_corner import CheeseInCorner
+from .follow_me import FollowMe
+from .keys_and_chests import KeysAndChests
+from .lava import Lava
 
-WORLDS: dict[str, type[World]] = {card.name: card for card in (CheeseInCorner,)}
+WORLDS: dict[str, type[World]] = {card.name: card for card in (CheeseInCorner, FollowMe, KeysAndChests, Lava)}
 """Name → card, as the command line, config.json and the Gymnasium ids know them."""
 
 
@@ -18,4 +21,4 @@ def world_named(name: str) -> type[World]:
     return WORLDS[name]
 
 
-__all__ = ["WORLDS", "CheeseInCorner", "world_named"]
+__all__ = ["WORLDS", "CheeseInCorner", "FollowMe", "KeysAndChests", "Lava", "world_named"]
