@@ -19,6 +19,7 @@ from .ppo import PPO
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
 from .run import Run, TrainSettings
+from .sampled_behaviour import SampledBehaviour, behaviour_of_world
 
 # The levels that every run is reported on, and (of another split) tuned on.
 REPORT_LEVEL_SEED = 0
@@ -132,7 +133,7 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
     ppo = _new_learner(settings)
     measured = None
     if settings.measure_every:
-        measured = ExactBehaviour.of_world(
+        measured = behaviour_of_world(
             settings.world,
             settings.measure_levels,
             seed=REPORT_LEVEL_SEED,
@@ -190,7 +191,7 @@ def _one_rollout(settings: TrainSettings, ppo: PPO, recorder: GradientRecorder |
     }
 
 
-def _measures(behaviour: ExactBehaviour | None, ppo: PPO) -> dict[str, Any]:
+def _measures(behaviour: ExactBehaviour | SampledBehaviour | None, ppo: PPO) -> dict[str, Any]:
     if behaviour is None:
         return {}
     with torch.no_grad():

@@ -16,7 +16,9 @@ def free_cells(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:
     return np.where(valid, cells, free.argmax(axis=1))
 
 
-def route(walls: np.ndarray, start: np.ndarray, stops: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray]:
+def route(
+    walls: np.ndarray, start: np.ndarray, stops: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Where a walker is that takes shortest paths from stop to stop and stays at the last.
 
     Of several shortest paths it takes the move that comes first in the order of the actions.

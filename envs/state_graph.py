@@ -50,9 +50,7 @@ class StateGraph:
         StateGraphTooLarge: more than `most_states`.
     """
 
-    def __init__(
-        self, levels: Levels, device: torch.device | str = "cpu", *, most_states: int = MOST_STATES
-    ):
+    def __init__(self, levels: Levels, device: torch.device | str = "cpu", *, most_states: int = MOST_STATES):
         automaton = automaton_of(levels.world)
         count, cells, values = len(levels), levels.size**2, len(automaton.progress)
         sets, moves = touched_sets(levels, automaton), next_cells(levels.walls)

@@ -97,7 +97,9 @@ class FollowMe(World):
         paid = reached < self.beacons and self._order[reached] in touched
         after = reached + paid
         # At the end it no longer matters how far the guide is: one value of progress for all.
-        return (after, self.way_steps if after == self.beacons else min(step + 1, self.way_steps)), float(paid)
+        return (after, self.way_steps if after == self.beacons else min(step + 1, self.way_steps)), float(
+            paid
+        )
 
     def over(self, progress: Progress, touched: frozenset[str]) -> bool:
         """All beacons are reached."""

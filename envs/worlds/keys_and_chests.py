@@ -46,9 +46,13 @@ class KeysAndChests(World):
         if self.scarce not in ("keys", "chests"):
             raise ValueError(f"scarce is {self.scarce!r}: give 'keys' or 'chests'")
         if self.few < 1:
-            raise ValueError(f"few is {self.few}: keys without chests, or chests without keys; give at least 1")
+            raise ValueError(
+                f"few is {self.few}: keys without chests, or chests without keys; give at least 1"
+            )
         if self.many <= self.few:
-            raise ValueError(f"many is {self.many} and few is {self.few}: give more of many, or nothing is scarce")
+            raise ValueError(
+                f"many is {self.many} and few is {self.few}: give more of many, or nothing is scarce"
+            )
         if 2 * self.many > MOST_ACTING:
             raise ValueError(
                 f"many is {self.many}: give at most {MOST_ACTING // 2}, so that there are no more than {MOST_ACTING} "
@@ -88,7 +92,9 @@ class KeysAndChests(World):
     def arrive(self, progress: Progress, touched: frozenset[str]) -> tuple[Held, float]:
         """A key is taken; then a chest takes a key, if there is one in hand, and pays 1."""
         taken, opened = _held(progress)
-        for name in sorted(touched, reverse=True):  # keys before chests: the mouse may use what lay on the way
+        for name in sorted(
+            touched, reverse=True
+        ):  # keys before chests: the mouse may use what lay on the way
             if name.startswith("key"):
                 taken |= {name}
             elif name not in opened and len(taken) > len(opened):
