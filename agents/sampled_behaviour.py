@@ -153,7 +153,9 @@ class SampledBehaviour:
         for times in self._batches(len(levels)):
             batch = _repeated(levels, times)
             place = _Places(batch, self.device)
-            ways = place.free & ~place.corner & (place.touched == 0)
+            ways = place.free & (place.touched == 0)
+            if self.world.corner_is_goal:
+                ways &= ~place.corner
             batch = place.started(ways, generator)
             env = self._env(batch, endless=True)
             everyone = torch.arange(len(batch), device=self.device)

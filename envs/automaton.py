@@ -17,7 +17,7 @@ class Automaton:
     """Q values of progress, M = 2^k sets of the k acting things, of which one cell may hold any.
 
     Attributes:
-        progress: the Q values, the initial one first.
+        progress: the Q values, the world's initial one first.
         acting: names of the things that act; bit i of a set stands for `acting[i]`.
         following: (Q, M) int64, progress after a step onto a set.
         rewards: (Q, M) float32, what that step pays.
@@ -26,6 +26,7 @@ class Automaton:
         shown: (Q, things) bool, which of the world's things can be seen.
         walked: (Q,) int64, which of its cells a thing that walks is on.
         status: (Q, status planes) int64, the numbers they show.
+        begins: (M,) int64, progress at the start of a level that has just this set of acting things.
     """
 
     progress: tuple[Progress, ...]
@@ -37,11 +38,12 @@ class Automaton:
     shown: np.ndarray
     walked: np.ndarray
     status: np.ndarray
+    begins: np.ndarray
 
 
 @lru_cache(maxsize=64)
 def automaton_of(world: World) -> Automaton:
-    """Every progress that can be reached from the initial one, breadth first.
+    """Every progress that can be reached from those that an episode begins with, breadth first.
 
     Raises:
         ValueError: the world has too many acting things or too many values of progress for tables.
@@ -55,8 +57,10 @@ def automaton_of(world: World) -> Automaton:
         frozenset(name for bit, name in enumerate(acting) if number >> bit & 1)
         for number in range(2 ** len(acting))
     ]
-    numbers = {world.initial: 0}
-    found = [world.initial]
+    needed = world.needed.intersection(acting)
+    beginnings = [world.begins(present) if needed <= present else world.initial for present in sets]
+    found = list(dict.fromkeys([world.initial, *beginnings]))
+    numbers = {progress: number for number, progress in enumerate(found)}
     following, rewards = [], []
     for progress in found:  # grows as it goes
         arrivals = [world.arrive(progress, touched) for touched in sets]
@@ -83,4 +87,5 @@ def automaton_of(world: World) -> Automaton:
         shown=np.array([[thing.name in world.shown(p) for thing in world.things] for p in found], dtype=bool),
         walked=np.array([world.walked(p) for p in found], dtype=np.int64),
         status=np.array([world.status(p) for p in found], dtype=np.int64).reshape(len(found), -1),
+        begins=np.array([numbers[progress] for progress in beginnings], dtype=np.int64),
     )

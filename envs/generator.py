@@ -7,7 +7,7 @@ import numpy as np
 from .counter_random import below, mix, random_words, stream_keys
 from .ground import MODE_DRAW, NO_ROOM, Ground, Places
 from .layouts import layout_walls, passage_cells
-from .levels import Levels
+from .levels import ABSENT, Levels
 from .world import SHIFTED, TRAINING, World
 
 Split = Literal["train", "tune", "test"]
@@ -37,7 +37,8 @@ def make_levels(
         indices: which levels.
         seed: of all draws.
         split: `train`, `tune` or `test`.
-        distribution: one of the world's: `training`, of which `ood_share` are as `shifted`; `shifted`; or another.
+        distribution: one of the world's: `training`, or a phase of training, of which `ood_share` are as `shifted`;
+            `shifted`; or another.
 
     Raises:
         ValueError: a setting that does not exist, or that leaves no room for levels.
@@ -80,14 +81,15 @@ def _drawn(world: World, seeds: np.ndarray, split: Split, distribution: str) -> 
     walls = _split_walls(world, stream_keys(_MAZE_STREAM, seeds), split)
     keys = stream_keys(_OBJECT_STREAM, seeds)
     ground = Ground(walls, keys, world.corner_size)
-    if distribution != TRAINING or not world.ood_share:
+    if not world.ood_share or distribution not in (TRAINING, *(phase.distribution for phase in world.phases)):
         return walls, world.place(distribution, ground)
     shifted = ground.share(MODE_DRAW) < world.ood_share
     places: Places = {}
-    for name, chosen in ((TRAINING, ~shifted), (SHIFTED, shifted)):
+    for name, chosen in ((distribution, ~shifted), (SHIFTED, shifted)):
         part = world.place(name, Ground(walls[chosen], keys[chosen], world.corner_size))
         for thing, cells in part.items():
-            places.setdefault(thing, np.empty((len(walls), *cells.shape[1:]), dtype=np.int64))[chosen] = cells
+            nowhere = np.full((len(walls), *cells.shape[1:]), ABSENT)
+            places.setdefault(thing, nowhere)[chosen] = cells
     return walls, places
 
 
@@ -118,7 +120,16 @@ def _split_walls(world: World, keys: np.ndarray, split: Split) -> np.ndarray:
 
 def _fit(world: World, walls: np.ndarray, places: Places, split: Split) -> np.ndarray:
     """Which levels have room for everything and belong to the split, (L,) bool."""
-    cells = np.concatenate([place.reshape(len(walls), -1) for place in places.values()], axis=1)
+    # All things in one order, placed or not: in `open`, the hash of a level must not depend on who placed it.
+    columns = {"mouse": 1} | {thing.name: thing.count for thing in world.things}
+    placed = {name: cells[:, None] if cells.ndim == 1 else cells for name, cells in places.items()}
+    cells = np.concatenate(
+        [
+            placed[name] if name in placed else np.full((len(walls), count), ABSENT)
+            for name, count in columns.items()
+        ],
+        axis=1,
+    )
     fit = (cells != NO_ROOM).all(axis=1)
     if world.layout == "open":
         low, high = _SPLIT_BUCKETS[split]

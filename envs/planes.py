@@ -6,6 +6,7 @@ from torch import Tensor
 
 from .automaton import Automaton, automaton_of
 from .levels import ABSENT, Levels
+from .moves import beginnings
 from .world import World
 
 WALLS, MOUSE = 0, 1
@@ -35,7 +36,7 @@ class Painter:
         automaton: Automaton = automaton_of(world)
         names = plane_names(world)
         self.planes, self.cells = len(names), levels.size**2
-        self._walls = torch.from_numpy(levels.walls.reshape(count, -1).astype(np.uint8)).to(device)
+        self._walls = torch.from_numpy(levels.walls.reshape(count, self.cells).astype(np.uint8)).to(device)
         # One entry per thing's cell and plane: where it is painted, and whether it is there at all.
         spots, there, thing_of = [], [], []
         self._ways: list[tuple[Tensor, int, Tensor]] = []
@@ -80,6 +81,10 @@ def observations(levels: Levels) -> np.ndarray:
     """Every level's first observation, (L, C, n, n) uint8."""
     count, size = len(levels), levels.size
     painter, everyone = Painter(levels), torch.arange(len(levels))
-    painted = painter.paint(everyone, torch.zeros_like(everyone)).numpy().reshape(count, painter.planes, -1)
+    painted = (
+        painter.paint(everyone, torch.from_numpy(beginnings(levels, automaton_of(levels.world))))
+        .numpy()
+        .reshape(count, painter.planes, painter.cells)
+    )
     painted[np.arange(count), MOUSE, levels.mouse] = 1
     return painted.reshape(count, painter.planes, size, size)

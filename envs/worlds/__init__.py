@@ -2,11 +2,23 @@
 
 from ..world import World
 from .cheese_in_corner import CheeseInCorner
+from .cheese_on_dish import CheeseOnDish
 from .follow_me import FollowMe
 from .keys_and_chests import KeysAndChests
 from .lava import Lava
+from .line_and_gem import LineAndGem
+from .stars_and_cheese import StarsAndCheese
 
-WORLDS: dict[str, type[World]] = {card.name: card for card in (CheeseInCorner, FollowMe, KeysAndChests, Lava)}
+_CARDS: tuple[type[World], ...] = (
+    CheeseInCorner,
+    CheeseOnDish,
+    FollowMe,
+    KeysAndChests,
+    Lava,
+    LineAndGem,
+    StarsAndCheese,
+)
+WORLDS: dict[str, type[World]] = {card.name: card for card in _CARDS}
 """Name → card, as the command line, config.json and the Gymnasium ids know them."""
 
 
@@ -21,4 +33,14 @@ def world_named(name: str) -> type[World]:
     return WORLDS[name]
 
 
-__all__ = ["WORLDS", "CheeseInCorner", "FollowMe", "KeysAndChests", "Lava", "world_named"]
+__all__ = [
+    "WORLDS",
+    "CheeseInCorner",
+    "CheeseOnDish",
+    "FollowMe",
+    "KeysAndChests",
+    "Lava",
+    "LineAndGem",
+    "StarsAndCheese",
+    "world_named",
+]

@@ -17,7 +17,7 @@ def drawn_levels(draw: st.DrawFn) -> Level:
     cell = st.integers(0, size * size - 1)
     mouse, cheese = draw(cell), draw(cell)
     walls[[mouse, cheese]] = False
-    return Level(walls.reshape(size, size), divmod(mouse, size), divmod(cheese, size))
+    return Level(walls.reshape(size, size), divmod(mouse, size), {"cheese": (divmod(cheese, size),)})
 
 
 @hypothesis_settings(deadline=None)
@@ -36,11 +36,11 @@ def test_made_levels_are_read_back_as_they_were_drawn(size: int) -> None:
 
 def test_a_level_is_drawn_with_row_0_first() -> None:
     walls = np.array([[False, False, True], [True, False, False], [False, True, True]])
-    assert ascii.render(Level(walls, (1, 2), (0, 0))) == "C.#\n#.M\n.##"
+    assert ascii.render(Level(walls, (1, 2), {"cheese": ((0, 0),)})) == "C.#\n#.M\n.##"
 
 
 def test_mouse_and_cheese_on_one_cell_have_a_symbol_of_their_own() -> None:
-    level = Level(np.zeros((2, 2), dtype=bool), (1, 0), (1, 0))
+    level = Level(np.zeros((2, 2), dtype=bool), (1, 0), {"cheese": ((1, 0),)})
     assert ascii.render(level) == "..\n*."
     assert ascii.parse("..\n*.") == level
 
@@ -51,7 +51,7 @@ def test_blank_lines_around_and_indentation_are_ignored() -> None:
 
 def test_an_object_in_a_wall_is_not_drawn() -> None:
     with pytest.raises(ValueError, match=r"the cheese lies in the wall at \(0, 1\)"):
-        ascii.render(Level(np.array([[False, True], [False, False]]), (0, 0), (0, 1)))
+        ascii.render(Level(np.array([[False, True], [False, False]]), (0, 0), {"cheese": ((0, 1),)}))
 
 
 @pytest.mark.parametrize(
