@@ -14,8 +14,10 @@ COMMANDS = {
     "ablate": "cut them out, beside controls",
     "report": "write report.html and print a summary",
     "mnist": "the baseline: the same for a classifier of MNIST",
+    "play": "walk the mazes of a world with the keys",
+    "levels": "look at the levels of a world, and count them",
 }
-_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY [settings]
+_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD [settings]
 
 Find when a goal was learned, and cut it out.
 
@@ -53,6 +55,8 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "ablate": s.AblateCommand,
         "report": s.ReportCommand,
         "mnist": s.MnistCommand,
+        "play": s.PlayCommand,
+        "levels": s.LevelsCommand,
     }
     kind = kinds[name]
     try:
@@ -66,12 +70,16 @@ def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
     from ..agents.open_run import open_run
     from ..agents.run import Run
-    from . import digit_steps, steps
+    from . import digit_steps, steps, world_steps
     from . import settings as s
 
     keep_freed_memory()
 
     match command:
+        case s.PlayCommand():
+            world_steps.play_step(command)
+        case s.LevelsCommand():
+            print(world_steps.levels_step(command))
         case s.RunCommand():
             run = steps.train_step(command.directory, command.train)
             results: list[tuple[str, Any, Callable[[Run, Any], Any]]] = [

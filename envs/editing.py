@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .levels import ABSENT, Cell, Level, Levels
+from .levels import Cell, Level, Levels
 from .world import World
 
 Place = Cell | tuple[Cell, ...] | None
@@ -117,6 +117,3 @@ def _check_free(level: Level, name: str, cell: Cell) -> None:
     _check_inside(level, name, cell)
     if level.walls[cell]:
         raise ValueError(f"{name} is {cell}, in a wall: give a free cell")
-
-
-__all__ = ["ABSENT", "every_mouse", "every_place", "moved", "with_wall", "without_wall"]
