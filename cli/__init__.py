@@ -61,6 +61,8 @@ def _dispatch(name: str, argv: list[str]) -> None:
     kind = kinds[name]
     try:
         command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
+        if isinstance(command, s.PlayCommand | s.LevelsCommand):
+            command.check()
     except ValueError as error:
         raise _UsageError(str(error)) from None
     _run(command)

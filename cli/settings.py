@@ -191,10 +191,18 @@ class PlayCommand:
     first: int = 0
     time_limit: int | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse settings out of range; not while parsing, where tyro would draw a box around one line.
+
+        Raises:
+            ValueError: which, and what to give.
+        """
         for name in ("seed", "first"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: give 0 or more")
+        if self.time_limit is not None and self.time_limit < 1:
+            raise ValueError(f"time_limit is {self.time_limit}: give at least 1 step")
+        _check_world(self.world_name, self.world, self.distribution)
 
 
 @dataclass(frozen=True)
@@ -227,9 +235,24 @@ class LevelsCommand:
     gif: Path | None = None
     cell: int = 16
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse settings out of range; not while parsing, where tyro would draw a box around one line.
+
+        Raises:
+            ValueError: which, and what to give.
+        """
         for name, least in (("seed", 0), ("count", 1), ("show", 0), ("cell", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
         if self.show == 0 and (self.png or self.gif):
             raise ValueError("show is 0, so there is nothing to write to png or gif: give at least 1")
+        _check_world(self.world_name, self.world, self.distribution)
+
+
+def _check_world(name: str, world: World, distribution: str) -> None:
+    if world.name != name:
+        raise ValueError(
+            f"the world {name!r} is named, the settings are of {world.name!r}: name the world first"
+        )
+    if distribution not in world.distributions:
+        raise ValueError(f"distribution is {distribution!r}: give one of {', '.join(world.distributions)}")

@@ -78,7 +78,7 @@ class Levels:
         given, places = dict(self.places), {}
         for thing in self.world.things:
             cells = given.pop(thing.name, np.full((count, thing.count), ABSENT))
-            places[thing.name] = cells.reshape(count, -1)
+            places[thing.name] = cells[:, None] if cells.ndim == 1 else cells
         if given:
             raise ValueError(f"the world {self.world.name!r} has no {next(iter(given))}")
         object.__setattr__(self, "places", places)

@@ -10,6 +10,8 @@ from .episodes import Film, Policy, film
 from .frames import tiled
 from .levels import Level, Levels
 
+_MOST_COLOURS = 256
+
 
 def write_png(path: Path | str, picture: np.ndarray) -> None:
     """Write a picture (h, w, 3) uint8."""
@@ -36,8 +38,17 @@ def write_gif(
 
     if not len(frames):
         raise ValueError("there are no frames: give at least one")
-    palette = Image.fromarray(_colours(frames)).quantize(256, dither=Image.Dither.NONE)
-    images = [Image.fromarray(one).quantize(palette=palette, dither=Image.Dither.NONE) for one in frames]
+    words = frames.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
+    found, number = np.unique(words, return_inverse=True)
+    colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1).astype(np.uint8)
+    if len(colours) <= _MOST_COLOURS:
+        images = [Image.fromarray(one) for one in number.reshape(words.shape).astype(np.uint8)]
+        for image in images:
+            image.putpalette(colours.tobytes())
+    else:
+        # Each colour once, so that rare ones count as much as the floor.
+        palette = Image.fromarray(colours[None]).quantize(_MOST_COLOURS, dither=Image.Dither.NONE)
+        images = [Image.fromarray(one).quantize(palette=palette, dither=Image.Dither.NONE) for one in frames]
     # Frames that show the same, as after a bump into a wall, are stored once, for the sum of their times.
     durations = [round(1000 * seconds)] * (len(images) - 1) + [round(1000 * last_seconds)]
     images[0].save(
@@ -88,10 +99,3 @@ def walks_gif(
     longest = max(len(frames) for frames in films)
     padded = [np.concatenate([frames, frames[-1:].repeat(longest - len(frames), 0)]) for frames in films]
     write_gif(path, np.stack([tiled(np.stack(together)) for together in zip(*padded, strict=True)]))
-
-
-def _colours(frames: np.ndarray) -> np.ndarray:
-    """Every colour of the frames as one picture (1, colours, 3), each once: rare ones count as much as the floor."""
-    words = frames.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
-    found = np.unique(words)
-    return np.stack([found >> 16, found >> 8 & 255, found & 255], axis=-1).astype(np.uint8)[None]
