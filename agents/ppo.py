@@ -2,22 +2,26 @@
 
 Environments with an even number are half A and those with an odd number half B, for good. Every minibatch holds as
 many samples of each; each half has a forward and a backward pass of its own at the same parameters, so the halves
-cost no extra pass, and together they are the minibatch's gradient.
+cost no extra pass, and together they are the minibatch's gradient. On a CPU both halves are computed at once, each on
+half of the cores.
 """
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..envs.cheese_maze import CheeseMaze
+from ..envs.batched import BatchedEnvironment
+from ..envs.cheese_maze import Step
 from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
 from .optimizers import load_optimizer_tensors, optimizer_tensors
 from .recorder import GradientError, GradientRecorder
+from .side_by_side import Both, side_by_side
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,10 @@ def generalised_advantages(
     return advantages
 
 
+def _channels_last(observations: Tensor) -> Tensor:
+    return observations.contiguous(memory_format=torch.channels_last)
+
+
 class PPO:
     """One learner on one batched environment.
 
@@ -148,7 +156,7 @@ class PPO:
         rollouts_done: rollouts collected and learned from so far.
     """
 
-    def __init__(self, settings: PPOSettings, network: ActorCritic, env: CheeseMaze, *, seed: int):
+    def __init__(self, settings: PPOSettings, network: ActorCritic, env: BatchedEnvironment, *, seed: int):
         if env.num_envs != settings.num_envs:
             raise ValueError(f"num_envs is {settings.num_envs}, but the environment has {env.num_envs}")
         self.settings, self.env, self.device = settings, env, env.device
@@ -171,25 +179,29 @@ class PPO:
         shape = (cfg.num_steps, cfg.num_envs)
         observations = torch.empty(*shape, *env.observations.shape[1:], dtype=torch.uint8, device=self.device)
         actions = torch.empty(shape, dtype=torch.int64, device=self.device)
-        log_probs, values, rewards = (torch.empty(shape, device=self.device) for _ in range(3))
-        ended = torch.zeros(shape, dtype=torch.bool, device=self.device)
-        paid = episodes = 0.0
+        log_probs, values = (torch.empty(shape, device=self.device) for _ in range(2))
+        # An action is where a uniform number falls among the cumulated probabilities.
+        uniform = torch.rand(*shape, 1, generator=self._generator, device=self.device)
+        acting = deepcopy(self.network).bfloat16() if self._reduced else self.network
+        steps: list[Step] = []
         with torch.no_grad():
             for t in range(cfg.num_steps):
                 observations[t] = env.observations
-                logits, values[t] = self._forward(observations[t])
+                logits, values[t] = acting(_channels_last(observations[t]))
                 log_policy = logits.log_softmax(-1)
-                actions[t] = torch.multinomial(log_policy.exp(), 1, generator=self._generator)[:, 0]
+                actions[t] = (log_policy.exp().cumsum(-1)[:, :-1] <= uniform[t]).sum(-1)
                 log_probs[t] = log_policy.gather(1, actions[t][:, None])[:, 0]
-                step = env.step(actions[t])
-                rewards[t] = step.rewards
-                ended[t] = step.terminated | step.truncated
-                paid += float(step.rewards.sum())
-                episodes += len(step.ended)
-                if len(step.ended):  # the time limit is no part of the task: bootstrap the value it cut off
-                    cut_off = step.truncated[step.ended].float()
-                    rewards[t, step.ended] += cfg.gamma * cut_off * self._forward(step.final_observations)[1]
-            last_values = self._forward(env.observations)[1]
+                steps.append(env.step(actions[t]))
+            last_values = acting(_channels_last(env.observations))[1]
+            rewards = torch.stack([step.rewards for step in steps])
+            truncated = torch.stack([step.truncated for step in steps])
+            ended = torch.stack([step.terminated for step in steps]) | truncated
+            episodes, paid = float(ended.sum()), float(rewards.sum())
+            # The time limit is no part of the task: bootstrap the values it cut off. Final observations come in the
+            # order of `ended`, time by time.
+            cut_off = torch.cat([step.final_observations for step in steps])[truncated[ended]]
+            if len(cut_off):
+                rewards[truncated] += cfg.gamma * acting(_channels_last(cut_off))[1]
         advantages = generalised_advantages(rewards, values, ended, last_values, cfg.gamma, cfg.gae_lambda)
         rollout = Rollout(observations, actions, log_probs, values, advantages, advantages + values)
         self.rollouts_done += 1
@@ -214,29 +226,27 @@ class PPO:
             self.optimizer.param_groups[0]["lr"] = cfg.learning_rate * (1 - progress)
         if recorder is not None:
             recorder.env_steps = self.env_steps
-        totals: dict[str, Tensor] = {}
+        names: list[str] = []
+        numbers: list[Tensor] = []
+        parameters = list(self.network.parameters())
+        sums = [torch.empty_like(parameter) for parameter in parameters]
+        for parameter, gradient in zip(parameters, sums, strict=True):
+            parameter.grad = gradient
         updates = cfg.epochs * cfg.minibatches
-        for update, halves in enumerate(self._minibatches(rollout)):
-            size = sum(len(half[0]) for half in halves.values())
-            advantages = torch.cat([half[3] for half in halves.values()])
-            centre, spread = advantages.mean(), advantages.std() + 1e-8
-            self.optimizer.zero_grad()
-            for name, (observations, actions, old_log_probs, raw_advantages, returns) in halves.items():
-                normal = (raw_advantages - centre) / spread
-                terms, metrics = self._losses(observations, actions, old_log_probs, normal, returns, size)
-                if recorder is not None and record_terms and update == 0:
-                    recorder.record_terms(terms, self.env_steps, half=name)
-                with recorder.half(name) if recorder is not None else nullcontext():
-                    torch.stack(list(terms.values())).sum().backward()
-                for key, value in [
-                    *((f"{term}_loss", loss.detach()) for term, loss in terms.items()),
-                    *metrics,
-                ]:
-                    totals[key] = totals.get(key, torch.zeros(())) + value
-            nn.utils.clip_grad_norm_(self.network.parameters(), cfg.max_grad_norm)
-            self.optimizer.step()
-            if recorder is not None and not recorder.per_update and update == cfg.minibatches - 1:
-                recorder.row_so_far(self.env_steps, FIRST_EPOCH)
+        with side_by_side(self.device) as both:
+            for update, halves in enumerate(self._minibatches(rollout)):
+                with_terms = recorder if record_terms and update == 0 else None
+                gradients = self._half_gradients(halves, both, with_terms)
+                torch._foreach_zero_(sums)  # pyright: ignore[reportPrivateImportUsage]
+                for half, (gradient, metrics) in gradients.items():
+                    with recorder.half(half) if recorder is not None else nullcontext():
+                        torch._foreach_add_(sums, gradient)  # pyright: ignore[reportPrivateImportUsage]
+                    names = list(metrics)
+                    numbers += metrics.values()
+                nn.utils.clip_grad_norm_(parameters, cfg.max_grad_norm)
+                self.optimizer.step()
+                if recorder is not None and not recorder.per_update and update == cfg.minibatches - 1:
+                    recorder.row_so_far(self.env_steps, FIRST_EPOCH)
         if recorder is not None and not recorder.per_update:
             recorder.end_row(self.env_steps)
         for name, parameter in self.network.named_parameters():
@@ -246,7 +256,8 @@ class PPO:
                     f"rate or max_grad_norm. What was recorded is kept"
                 )
         lr = self.optimizer.param_groups[0]["lr"]
-        return {key: float(value) / updates for key, value in totals.items()} | {"learning_rate": lr}
+        means = torch.stack(numbers).view(-1, len(names)).sum(0) / updates
+        return dict(zip(names, means.tolist(), strict=True)) | {"learning_rate": lr}
 
     def state(self) -> dict[str, Tensor]:
         """All that training changes, as tensors: parameters, Adam's moments, generators, environment."""
@@ -270,36 +281,62 @@ class PPO:
         self._generator.set_state(state["generator"].cpu())
         self.rollouts_done = int(state["rollouts_done"])
 
-    def _forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        planes = observations.float().contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced):
-            return self.network(planes)
+    def _half_gradients(
+        self, halves: dict[str, tuple[Tensor, ...]], both: Both, recorder: GradientRecorder | None
+    ) -> dict[str, tuple[tuple[Tensor, ...], dict[str, Tensor]]]:
+        """Half name → its part of the minibatch's gradient, by parameter, and its part of the metrics.
+
+        With a recorder, which it is not for two threads to write to, one half after the other.
+        """
+        size = sum(len(half[0]) for half in halves.values())
+        advantages = torch.cat([half[3] for half in halves.values()])
+        centre, spread = advantages.mean(), advantages.std() + 1e-8
+        parameters = list(self.network.parameters())
+
+        def of(half: str) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+            observations, actions, old_log_probs, raw_advantages, returns = halves[half]
+            normal = (raw_advantages - centre) / spread
+            terms, metrics = self._losses(observations, actions, old_log_probs, normal, returns, size)
+            if recorder is not None:
+                recorder.record_terms(terms, self.env_steps, half=half)
+            gradient = torch.autograd.grad(torch.stack(list(terms.values())).sum(), parameters)
+            return gradient, {f"{term}_loss": loss.detach() for term, loss in terms.items()} | metrics
+
+        if recorder is None and len(halves) == 2:
+            first, second = halves
+            return dict(zip(halves, both(lambda: of(first), lambda: of(second)), strict=True))
+        return {half: of(half) for half in halves}
 
     def _minibatches(self, rollout: Rollout) -> Iterator[dict[str, tuple[Tensor, ...]]]:
         """Per update: half name → (observations, actions, log_probs, advantages, returns) of its samples."""
         cfg = self.settings
         tensors = (
-            rollout.observations,
             rollout.actions,
             rollout.log_probs,
             rollout.advantages,
             rollout.returns,
         )
         flat = [tensor.flatten(0, 1) for tensor in tensors]
+        # Pixel by pixel, so that a sample is one run of bytes, and lies as channels_last wants it.
+        pixels = rollout.observations.flatten(0, 1).permute(0, 2, 3, 1).contiguous()
+        shape, pixels = pixels.shape[1:], pixels.flatten(1)
+
+        def samples(chosen: Tensor) -> tuple[Tensor, ...]:
+            planes = pixels.index_select(0, chosen).view(-1, *shape).permute(0, 3, 1, 2)
+            return (planes, *(tensor[chosen] for tensor in flat))
+
         number = torch.arange(cfg.num_envs * cfg.num_steps, device=self.device).view(
             cfg.num_steps, cfg.num_envs
         )
         members = {"A": number[:, ::2].reshape(-1), "B": number[:, 1::2].reshape(-1)}
         for _ in range(cfg.epochs):
             order = {
-                half: samples[torch.randperm(len(samples), generator=self._generator, device=self.device)]
-                for half, samples in members.items()
+                half: own[torch.randperm(len(own), generator=self._generator, device=self.device)]
+                for half, own in members.items()
             }
-            chunks = {half: samples.chunk(cfg.minibatches) for half, samples in order.items()}
+            chunks = {half: own.chunk(cfg.minibatches) for half, own in order.items()}
             for update in range(cfg.minibatches):
-                yield {
-                    half: tuple(tensor[chunk[update]] for tensor in flat) for half, chunk in chunks.items()
-                }
+                yield {half: samples(chunk[update]) for half, chunk in chunks.items()}
 
     def _losses(
         self,
@@ -309,10 +346,12 @@ class PPO:
         advantages: Tensor,
         returns: Tensor,
         size: int,
-    ) -> tuple[dict[str, Tensor], list[tuple[str, Tensor]]]:
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weighted loss terms of some samples of a minibatch of `size`, which sum to its loss; and metrics."""
         cfg = self.settings
-        logits, values = self._forward(observations)
+        # Each weight is cast once: a cache would only be shared between halves that run at once.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced, cache_enabled=False):
+            logits, values = self.network(_channels_last(observations))
         log_policy = logits.log_softmax(-1)
         log_ratio = log_policy.gather(1, actions[:, None])[:, 0] - old_log_probs
         ratio = log_ratio.exp()
@@ -325,9 +364,9 @@ class PPO:
             "entropy": -cfg.entropy_coef * entropy.sum() / size,
         }
         with torch.no_grad():
-            metrics = [
-                ("entropy", entropy.sum() / size),
-                ("clipped_share", (ratio != clipped).float().sum() / size),
-                ("approx_kl", ((ratio - 1) - log_ratio).sum() / size),  # Schulman's k3 estimator
-            ]
+            metrics = {
+                "entropy": entropy.sum() / size,
+                "clipped_share": (ratio != clipped).float().sum() / size,
+                "approx_kl": ((ratio - 1) - log_ratio).sum() / size,  # Schulman's k3 estimator
+            }
         return terms, metrics

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
@@ -138,6 +138,23 @@ class GradientRecorder:
             self._a_seen = True
         self.seconds += time.perf_counter() - began
 
+    def half_a_views(self) -> dict[Tensor, Tensor]:
+        """Parameter → a view of it: of the next update, what goes back through the views is half A, the rest half B.
+
+        For a `backward` of both halves at once that is another's to call: let half A's samples pass through the
+        views (`torch.func.functional_call`), half B's through the parameters themselves. The gradient is the same.
+        """
+        if not self._a_seen:
+            self._half_a.zero_()
+        views, start = {}, 0
+        for parameter in self._parameters:
+            stop = start + parameter.numel()
+            place = self._half_a[start:stop].view(parameter.shape)
+            views[parameter] = parameter.view_as(parameter)
+            views[parameter].register_hook(partial(self._see_half_a, place))
+            start = stop
+        return views
+
     @_timed
     def row_so_far(self, env_steps: int, term: str) -> None:
         """Append the mean over the updates since the last `end_row` as a row of its own name, and go on."""
@@ -173,6 +190,11 @@ class GradientRecorder:
     @property
     def _lr(self) -> float:
         return float(self._optimizer.param_groups[0]["lr"])
+
+    @_timed
+    def _see_half_a(self, place: Tensor, gradient: Tensor) -> None:
+        place += gradient
+        self._a_seen = self._halved = True
 
     def _see_after_backward(self, parameter: Tensor) -> None:
         if not self._inside:  # a half looks once, when it ends

@@ -10,7 +10,7 @@ from ..envs.moves import default_time_limit
 from ..envs.planes import plane_names
 from ..envs.world import World
 from ..envs.worlds import CheeseInCorner
-from .networks import ActorCritic, NetworkName, build_network
+from .networks import NETWORKS, ActorCritic, NetworkName, build_network
 from .ppo import PPOSettings, resolved_precision
 from .run_directory import RunDirectory, check_device
 
@@ -22,7 +22,7 @@ class TrainSettings:
     Attributes:
         world: what lies where, and what it does.
         ppo: the learner's settings.
-        network: `conv` (169k parameters at 9×9), `mlp` or `impala`.
+        network: `conv` (169k parameters at 9×9), `mlp`, `residual_mlp` or `impala`.
         num_levels: size of the pool of training levels.
         time_limit: steps per episode; default 8 × size.
         seed: seed of levels, initial parameters, actions and minibatches.
@@ -32,8 +32,9 @@ class TrainSettings:
         save_every: rollouts between the bundles that a killed run resumes from.
         measure_every: rollouts between exact measures; 0 is never.
         measure_levels: held-out levels of each kind that these measures use.
-        device: `cpu`, `cuda`, or another torch device.
+        device: `cpu` or `cuda`.
         threads: CPU threads; default all. One thread makes runs bit-identical on one machine.
+        learner: `goalcut`, this package's PPO, or `sb3`, Stable-Baselines3's (of the extra `goalcut[sb3]`).
     """
 
     world: World = field(default_factory=CheeseInCorner)
@@ -50,6 +51,7 @@ class TrainSettings:
     measure_levels: int = 150
     device: str = "cpu"
     threads: int | None = None
+    learner: Literal["goalcut", "sb3"] = "goalcut"
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -71,8 +73,10 @@ class TrainSettings:
                 raise ValueError(f"{name} is {value}: give at least 1, or leave it out")
         if self.record not in ("rollout", "update", "none"):
             raise ValueError(f"record is {self.record!r}: give 'rollout', 'update' or 'none'")
-        if self.network not in ("mlp", "conv", "impala"):
-            raise ValueError(f"network is {self.network!r}: give 'mlp', 'conv' or 'impala'")
+        if self.learner not in ("goalcut", "sb3"):
+            raise ValueError(f"learner is {self.learner!r}: give 'goalcut' or 'sb3'")
+        if self.network not in NETWORKS:
+            raise ValueError(f"network is {self.network!r}: give one of {', '.join(NETWORKS)}")
         if self.measure_every:
             self.world.check_measurable()
         check_device(self.device)

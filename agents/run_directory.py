@@ -138,19 +138,26 @@ class RunDirectory(Generic[S]):
         return path
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from training here meanwhile; the lock goes with the process.
+    def locked(self, doing: str = "trained") -> Iterator[None]:
+        """Keep other processes from changing the run meanwhile; the lock goes with the process.
+
+        Args:
+            doing: what is done to the run, told to whom it keeps out.
 
         Raises:
             RunConflictError: another process has it.
         """
-        with open(self.path("lock"), "w") as file:
+        with open(self.path("lock"), "a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                file.seek(0)
                 raise RunConflictError(
-                    f"{self.directory} is being trained by another process: wait for it"
+                    f"{self.directory} is being {file.read() or 'used'} by another process: wait for it"
                 ) from None
+            file.truncate(0)
+            file.write(doing)
+            file.flush()
             yield
 
     # Parameters over time.
@@ -230,12 +237,18 @@ class RunDirectory(Generic[S]):
 
     def progress(self) -> list[dict[str, Any]]:
         """The records of training, in time order; a half-written last line is left out."""
+        return self.progress_from(0)[0]
+
+    def progress_from(self, start: int) -> tuple[list[dict[str, Any]], int]:
+        """The records that lie beyond so many bytes of progress.jsonl, and the bytes up to their end."""
         path = self.directory / "progress.jsonl"
         if not path.exists():
-            return []
-        lines = path.read_bytes().split(b"\n")[:-1]
+            return [], start
+        with open(path, "rb") as file:
+            file.seek(start)
+            lines = file.read().split(b"\n")[:-1]
         try:
-            return [json.loads(line) for line in lines]
+            return [json.loads(line) for line in lines], start + sum(len(line) + 1 for line in lines)
         except ValueError as error:
             raise RunFileError(f"{path} is damaged ({error}); restore it") from None
 
@@ -317,7 +330,7 @@ def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:
 
 def _provenance() -> dict[str, Any]:
     versions: dict[str, str | None] = {"python": platform.python_version()}
-    for package in ("goalcut", "torch", "numpy", "scipy"):
+    for package in ("goalcut", "torch", "numpy", "scipy", "stable-baselines3"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,10 +15,14 @@ from ..envs.world import World
 from .allocator import keep_freed_memory
 from .behaviour import ExactBehaviour, network_policy
 from .gradient_log import GradientSink, Training
+from .learner import RolloutLearner
 from .ppo import PPO
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
 from .run import Run, TrainSettings
+
+if TYPE_CHECKING:
+    from .sb3_ppo import StableBaselines3PPO
 
 # The levels that every run is reported on, and (of another split) tuned on.
 REPORT_LEVEL_SEED = 0
@@ -78,8 +82,9 @@ def replay_training(settings: TrainSettings) -> Training:
     return training
 
 
-def _new_learner(settings: TrainSettings) -> PPO:
+def _new_learner(settings: TrainSettings) -> RolloutLearner:
     """The learner before its first rollout, and the process made ready for it."""
+    kind = _learner_named(settings.learner)
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     keep_freed_memory()
@@ -98,7 +103,19 @@ def _new_learner(settings: TrainSettings) -> PPO:
     if len(parts) > 1:
         _draw_levels_of(settings, env, 0)
         env.reset()
-    return PPO(settings.ppo, settings.new_network(), env, seed=ppo_seed)
+    return kind(settings.ppo, settings.new_network(), env, seed=ppo_seed)
+
+
+def _learner_named(name: str) -> "type[PPO] | type[StableBaselines3PPO]":
+    if name == "goalcut":
+        return PPO
+    try:
+        from .sb3_ppo import StableBaselines3PPO
+    except ImportError as error:
+        raise ValueError(
+            f"learner is {name!r}, but stable_baselines3 cannot be imported ({error}): pip install 'goalcut[sb3]'"
+        ) from error
+    return StableBaselines3PPO
 
 
 def _distributions(world: World) -> list[str]:
@@ -115,7 +132,7 @@ def _draw_levels_of(settings: TrainSettings, env: CheeseMaze, rollouts_done: int
 
 
 def _recorder(
-    settings: TrainSettings, ppo: PPO, sink: Path | GradientSink, keep: int | None = None
+    settings: TrainSettings, ppo: RolloutLearner, sink: Path | GradientSink, keep: int | None = None
 ) -> GradientRecorder:
     return GradientRecorder(
         ppo.network,
@@ -174,8 +191,11 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
     run.save_checkpoint(ppo.rollouts_done, ppo.network)  # its file tells that training ended
 
 
-def _one_rollout(settings: TrainSettings, ppo: PPO, recorder: GradientRecorder | None) -> dict[str, Any]:
+def _one_rollout(
+    settings: TrainSettings, ppo: RolloutLearner, recorder: GradientRecorder | None
+) -> dict[str, Any]:
     began, recorded = time.perf_counter(), recorder.seconds if recorder else 0.0
+    assert isinstance(ppo.env, CheeseMaze)  # as _new_learner made it
     _draw_levels_of(settings, ppo.env, ppo.rollouts_done)
     rollout, metrics = ppo.collect()
     every = settings.record_terms_every
@@ -190,7 +210,7 @@ def _one_rollout(settings: TrainSettings, ppo: PPO, recorder: GradientRecorder |
     }
 
 
-def _measures(behaviour: ExactBehaviour | None, ppo: PPO) -> dict[str, Any]:
+def _measures(behaviour: ExactBehaviour | None, ppo: RolloutLearner) -> dict[str, Any]:
     if behaviour is None:
         return {}
     with torch.no_grad():

@@ -159,6 +159,22 @@ def _on_worker(job: _Job, start: int, stop: int) -> list[np.ndarray]:
     return one_panel(job.work, job.rows, start, stop, job.constants, job.device)
 
 
+def check_address(address: str, setting: str = "the cluster") -> None:
+    """Refuse what is no cluster's address.
+
+    Args:
+        address: what was given.
+        setting: by what name.
+
+    Raises:
+        ValueError: with what to give instead.
+    """
+    if address != "local" and not _ADDRESS.fullmatch(address):
+        raise ValueError(
+            f"{setting} is {address!r}; give local, or a scheduler as tcp://host:port, for instance tcp://10.0.0.1:8786"
+        )
+
+
 @contextmanager
 def open_cluster(
     address: str, *, workers: int | None = None, threads: int = 1, timeout: float = 30.0
@@ -176,10 +192,7 @@ def open_cluster(
         ValueError: dask is not installed, or a setting is out of range.
         ConnectionError: no scheduler answers, or it has no workers.
     """
-    if address != "local" and not _ADDRESS.fullmatch(address):
-        raise ValueError(
-            f"the cluster is {address!r}; give local, or a scheduler as tcp://host:port, for instance tcp://10.0.0.1:8786"
-        )
+    check_address(address)
     if threads < 1 or (workers is not None and workers < 1) or not timeout > 0:
         raise ValueError(
             f"workers and threads are at least 1 and timeout above 0; got {workers}, {threads}, {timeout}"

@@ -12,7 +12,7 @@ import numpy as np
 from ..agents.digit_run import DigitRun, replay_digit_training
 from ..agents.parameters import parameter_layout
 from ..agents.run_directory import check_device
-from .cluster import optional_cluster
+from .cluster import check_address, optional_cluster
 from .cross_half import cross_half_of_product
 from .digit_turning import turning
 from .directions import Directions, module_shares
@@ -85,6 +85,8 @@ class DigitAnalyzeSettings:
             raise ValueError(f"window is {self.window}: give an odd number of at least 9")
         check_replay(self.window_mb, self.sketch_width)
         check_device(self.device)
+        if self.dask is not None:
+            check_address(self.dask, "dask")
 
 
 @dataclass(frozen=True, eq=False)

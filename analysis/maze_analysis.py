@@ -11,7 +11,7 @@ from ..agents.parameters import parameter_layout
 from ..agents.run import Run, TrainSettings, logged_rows
 from ..agents.run_directory import check_device
 from ..agents.training import replay_training
-from .cluster import optional_cluster
+from .cluster import check_address, optional_cluster
 from .cross_half import cross_half_of_product, cross_half_spectrum
 from .directions import Directions, module_shares
 from .log_spectra import check_replay, cross_half_figures, replay_figures, spectrum_figures, whole_log
@@ -66,6 +66,8 @@ class AnalyzeSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
         check_replay(self.window_mb, self.sketch_width)
         check_device(self.device)
+        if self.dask is not None:
+            check_address(self.dask, "dask")
         if not 0 < self.passes < 1:
             raise ValueError(f"passes is {self.passes}: give a retention between 0 and 1")
 
@@ -155,7 +157,7 @@ def _described(
 ) -> dict[str, Any]:
     """The spectrum beside its null, and the directions' place in time and in the network."""
     behaviour = _behaviour(run, settings.passes)
-    passed = behaviour["corner_passes_env_steps"]
+    passed = behaviour["proxy_passes_env_steps"]
     split = float(env_steps[len(env_steps) // 2]) if passed is None else passed
     split_row = int(np.clip(np.searchsorted(env_steps, split, side="right"), 1, len(env_steps) - 1))
     shares = found.profiles**2
@@ -208,7 +210,7 @@ def _cross_half(
 def _behaviour(run: Run, passes: float) -> dict[str, Any]:
     """When each goal was learned, from the measures taken during training."""
     measured = [record for record in run.progress() if "measures" in record]
-    nothing = {"corner_passes_env_steps": None, "cheese_retention_there": None, "change_points": {}}
+    nothing = {"proxy_passes_env_steps": None, "paid_retention_there": None, "change_points": {}}
     if len(measured) < 3:
         return nothing
     steps = np.array([record["env_steps"] for record in measured], dtype=float)
@@ -226,7 +228,7 @@ def _behaviour(run: Run, passes: float) -> dict[str, Any]:
     passed = crossing_time(steps, retention[proxy], passes)
     there = None if passed is None else float(np.interp(passed, steps, retention[paid]))
     return {
-        "corner_passes_env_steps": passed,
-        "cheese_retention_there": there,
+        "proxy_passes_env_steps": passed,
+        "paid_retention_there": there,
         "change_points": {name: steps[change_points(curve)].tolist() for name, curve in curves.items()},
     }

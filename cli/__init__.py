@@ -13,9 +13,11 @@ COMMANDS = {
     "analyze": "find directions by when they were trained",
     "ablate": "cut them out, beside controls",
     "report": "write report.html and print a summary",
+    "logs": "write a run's records for TensorBoard, W&B or as CSV",
     "mnist": "the baseline: the same for a classifier of MNIST",
     "play": "walk the mazes of a world with the keys",
     "levels": "look at the levels of a world, and count them",
+    "procgen": "train and evaluate in Procgen's own maze",
 }
 _USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD [settings]
 
@@ -44,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _dispatch(name: str, argv: list[str]) -> None:
     import tyro
 
+    from ..agents.training_logs import check_logs
     from . import settings as s
+    from . import world_settings as w
     from .presets import with_preset
 
     kinds = {
@@ -54,15 +58,18 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "analyze": s.AnalyzeCommand,
         "ablate": s.AblateCommand,
         "report": s.ReportCommand,
+        "logs": s.LogsCommand,
         "mnist": s.MnistCommand,
-        "play": s.PlayCommand,
-        "levels": s.LevelsCommand,
+        "play": w.PlayCommand,
+        "levels": w.LevelsCommand,
+        "procgen": s.ProcgenCommand,
     }
     kind = kinds[name]
     try:
         command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
-        if isinstance(command, s.PlayCommand | s.LevelsCommand):
+        if isinstance(command, w.PlayCommand | w.LevelsCommand):
             command.check()
+        check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))
     except ValueError as error:
         raise _UsageError(str(error)) from None
     _run(command)
@@ -72,18 +79,19 @@ def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
     from ..agents.open_run import open_run
     from ..agents.run import Run
-    from . import digit_steps, steps, world_steps
+    from . import digit_steps, procgen_steps, steps, world_steps
     from . import settings as s
+    from . import world_settings as w
 
     keep_freed_memory()
 
     match command:
-        case s.PlayCommand():
+        case w.PlayCommand():
             world_steps.play_step(command)
-        case s.LevelsCommand():
+        case w.LevelsCommand():
             print(world_steps.levels_step(command))
         case s.RunCommand():
-            run = steps.train_step(command.directory, command.train)
+            run = steps.train_step(command.directory, command.train, command.log)
             results: list[tuple[str, Any, Callable[[Run, Any], Any]]] = [
                 ("evaluation.json", command.evaluate, steps.evaluate_step),
                 ("analysis/analysis.json", command.analyze, steps.analyze_step),
@@ -96,7 +104,7 @@ def _run(command: Any) -> None:
                     step(run, chosen)
             steps.report_step(run)
         case s.TrainCommand():
-            steps.train_step(command.directory, command.train)
+            steps.train_step(command.directory, command.train, command.log)
         case s.EvaluateCommand():
             steps.print_evaluation(steps.evaluate_step(Run(command.directory), command.evaluate))
         case s.AnalyzeCommand():
@@ -105,6 +113,8 @@ def _run(command: Any) -> None:
             steps.ablate_step(Run(command.directory), command.ablate)
         case s.ReportCommand():
             print(steps.report_step(open_run(command.directory)))
+        case s.LogsCommand():
+            steps.logs_step(open_run(command.directory), command.to)
         case s.MnistCommand() if command.table:
             print(
                 digit_steps.table_step(
@@ -112,11 +122,17 @@ def _run(command: Any) -> None:
                 )
             )
         case s.MnistCommand():
-            digits = digit_steps.train_digits_step(command.directory or Path("runs/mnist"), command.train)
+            directory = command.directory or Path("runs/mnist")
+            digits = digit_steps.train_digits_step(directory, command.train, command.log)
             if command.train.record != "none":
                 digit_steps.analyze_digits_step(digits, command.analyze)
                 digit_steps.ablate_digits_step(digits, command.ablate)
             steps.report_step(digits)
+        case s.ProcgenCommand():
+            procgen = procgen_steps.train_procgen_step(command.directory, command.train)
+            measured = procgen_steps.evaluate_procgen_step(procgen, command.evaluate)
+            if measured is not None:
+                steps.print_evaluation(measured)
 
 
 class _UsageError(Exception):

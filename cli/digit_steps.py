@@ -1,5 +1,6 @@
 """The steps of a classifier's run: train, evaluate, analyze, ablate; and the table of counts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,32 @@ from ..agents.classification import DigitSettings
 from ..agents.digit_run import DigitRun, held_out_behaviour, train_digits
 from ..agents.files import RunConflictError, RunFileError, read_json, write_atomically, write_json
 from ..agents.run_directory import settings_to_json
+from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from ..analysis.digit_table import entries, fill_table, markdown
-from .steps import console, judge_all, other_directions, progress, save_analysis, saved_analysis, up_to_date
+from .steps import (
+    judge_all,
+    other_directions,
+    progress,
+    save_analysis,
+    saved_analysis,
+    say_trained,
+    up_to_date,
+)
 
 
-def train_digits_step(directory: Path, settings: DigitSettings) -> DigitRun:
-    """Train a classifier to its end, then measure it on all test images; evaluation.json."""
+def train_digits_step(directory: Path, settings: DigitSettings, log: Sequence[LogKind] = ()) -> DigitRun:
+    """Train a classifier to its end, with these logs, then measure it on all test images; evaluation.json."""
     run = DigitRun.create(directory, settings)
     if run.trained:
-        console.print(f"{directory}: already trained")
+        say_trained(run, log)
     else:
         done = 0
-        with progress("train", run.last_time) as advance:
+        with progress("train", run.last_time) as advance, TrainingLogs(run, log) as logs:
 
             def on_record(record: dict[str, Any]) -> None:
                 nonlocal done
+                logs.follow()
                 advance(f"loss {record['loss']:.3f}", record["update"] - done)
                 done = record["update"]
 
@@ -71,20 +82,22 @@ def analyze_digits_step(run: DigitRun, settings: DigitAnalyzeSettings) -> None:
     """Temporal SVD, counts, residuals and their nulls; analysis/."""
     if up_to_date(run, "analysis/analysis.json", settings):
         return
-    with progress("analyze", 8) as advance:
-        result, found = analyze_digits(run, settings, lambda step: advance(step, 1))
-    save_analysis(run, result, found, settings)
+    with run.locked("analyzed"):
+        with progress("analyze", 8) as advance:
+            result, found = analyze_digits(run, settings, lambda step: advance(step, 1))
+        save_analysis(run, result, found, settings)
 
 
 def ablate_digits_step(run: DigitRun, settings: DigitAblateSettings) -> None:
     """Cuts of directions and of digits beside their controls; ablation/."""
     if up_to_date(run, "ablation/table.json", settings):
         return
-    _, directions = saved_analysis(run)
-    other = None if settings.other_run is None else other_directions(DigitRun(settings.other_run))
-    ablation = DigitAblation(run, directions, settings, other)
-    about = {"images": sum(len(v) for v in ablation.judge.trained.values())} | ablation.tuned_on
-    judge_all(run, ablation, about | {"settings": settings_to_json(settings)})
+    with run.locked("ablated"):
+        _, directions = saved_analysis(run)
+        other = None if settings.other_run is None else other_directions(DigitRun(settings.other_run))
+        ablation = DigitAblation(run, directions, settings, other)
+        about = {"images": sum(len(v) for v in ablation.judge.trained.values())} | ablation.tuned_on
+        judge_all(run, ablation, about | {"settings": settings_to_json(settings)})
 
 
 def table_step(directory: Path, settings: DigitSettings, seeds: int) -> Path:

@@ -13,7 +13,7 @@ from ..envs.ansi import ansi
 from ..envs.episodes import Episodes
 from ..envs.generator import make_levels
 from ..envs.levels import MOVES
-from .settings import PlayCommand
+from .world_settings import PlayCommand
 
 _QUIT, _NEXT, _AGAIN = "quit", "next", "again"
 _KEYS = {

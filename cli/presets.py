@@ -1,51 +1,53 @@
-"""Named starting points for the settings; what is given beside a preset wins."""
+"""Named starting points for the settings; what is given beside a preset or a world wins."""
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from typing import Any
 
 import tyro
 
 from ..agents.run import PRESETS
-from ..envs.world import World
 from ..envs.worlds import WORLDS, CheeseInCorner, world_named
-from .settings import LevelsCommand, MnistCommand, PlayCommand, RunCommand, TrainCommand
+from .settings import MnistCommand, RunCommand, TrainCommand
+from .world_settings import LevelsCommand, PlayCommand
 
 
 def with_preset(kind: Any, argv: list[str]) -> Any:
-    """The defaults of a command, from the preset named in `argv` if it takes one.
+    """The defaults of a command, from the preset and the world named in `argv` if it takes them.
 
     Raises:
-        ValueError: there is no such preset or world.
+        ValueError: there is no such preset or world, or both are given.
     """
     if kind is MnistCommand:
         return kind()
     if kind in (PlayCommand, LevelsCommand):
         name = first_word(argv, WORLDS) or CheeseInCorner.name
-        return kind(world_name=name, world=default_world(name))
+        return kind(world_name=name, world=world_named(name)())
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
-    name: Any = word_after(argv, "--preset", "default")
-    if name not in PRESETS:
-        raise ValueError(f"preset is {name!r}: give one of {', '.join(PRESETS)}")
-    return kind(directory=tyro.MISSING, preset=name, train=PRESETS[name])
+    preset, world = option(argv, "--preset"), option(argv, "--world")
+    if preset is not None and preset not in PRESETS:
+        raise ValueError(f"preset is {preset!r}: give one of {', '.join(PRESETS)}")
+    name: Any = preset or "default"
+    train = PRESETS[name]
+    if world is not None:
+        card = world_named(world)
+        if not isinstance(train.world, card):
+            if preset is not None:
+                raise ValueError(
+                    f"world is {world!r} beside preset {preset!r}, which is of the world {train.world.name!r}: give one"
+                )
+            train = replace(train, world=card())
+    return kind(directory=tyro.MISSING, preset=name, world=train.world.name, train=train)
 
 
-def default_world(name: str) -> World:
-    """The card of that name at its own defaults; as a default value it tells tyro which settings there are.
-
-    Raises:
-        ValueError: there is no such world.
-    """
-    return world_named(name)()
-
-
-def word_after(argv: Sequence[str], option: str, default: str) -> str:
-    """The last value given to an option, as `--option value` or `--option=value`."""
-    found = default
+def option(argv: list[str], name: str) -> str | None:
+    """The word after `name`, or after `name=`; the last one given counts."""
+    found = None
     for place, word in enumerate(argv):
-        if word == option and place + 1 < len(argv):
+        if word == name and place + 1 < len(argv):
             found = argv[place + 1]
-        elif word.startswith(f"{option}="):
+        elif word.startswith(f"{name}="):
             found = word.partition("=")[2]
     return found
 

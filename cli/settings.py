@@ -9,17 +9,16 @@ import tyro
 from ..ablate.digit_cuts import DigitAblateSettings
 from ..ablate.maze_cuts import AblateSettings
 from ..agents.classification import DigitSettings
+from ..agents.procgen_run import ProcgenSettings
 from ..agents.run import TrainSettings
+from ..agents.training_logs import LogKind
 from ..analysis.digit_analysis import DigitAnalyzeSettings
 from ..analysis.maze_analysis import AnalyzeSettings
-from ..envs.generator import Split
-from ..envs.world import TRAINING, World
-from ..envs.worlds import CheeseInCorner
+from ..envs.worlds import WORLDS
 
 RunDirectory = Annotated[Path, tyro.conf.Positional]
-WorldName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WORLD")]
-WorldSettings = Annotated[World, tyro.conf.arg(name="")]
 Preset = Literal["default", "random-start"]
+WorldName = Annotated[str, tyro.conf.arg(metavar="{" + ",".join(WORLDS) + "}")]
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,24 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
+class EvaluateProcgenSettings:
+    """How the exact measures are taken in Procgen's maze.
+
+    Attributes:
+        levels: held-out levels of each kind.
+        first_level: the seed that they are taken from on; one beyond those of training.
+    """
+
+    levels: int = 50
+    first_level: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name, least in (("levels", 2), ("first_level", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
+
+
+@dataclass(frozen=True)
 class RunCommand:
     """Train, evaluate, analyze, ablate and report: all of it, going on where an earlier call stopped.
 
@@ -54,18 +71,22 @@ class RunCommand:
         directory: the run directory, made if missing.
         preset: `default` (9×9, mouse bottom left, corner region 5×5: the goals come one after the other) or
             `random-start` (9×9, corner region 3×3: the clearest misgeneralization).
+        world: which world, by name; `--world NAME --help` lists its settings, `--world.size` and so on.
         train: what is trained, as `goalcut train` takes it.
         analyze: what the temporal lens computes.
         ablate: which cuts are made and how they are judged.
         evaluate: how the exact measures are taken.
+        log: as `goalcut train` takes it.
     """
 
     directory: RunDirectory
     preset: Preset = "default"
+    world: WorldName = "corner"
     train: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
     analyze: AnalyzeSettings = field(default_factory=AnalyzeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    log: tuple[LogKind, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,12 +98,18 @@ class TrainCommand:
     Attributes:
         directory: the run directory, made if missing.
         preset: `default` or `random-start`; single settings given beside it win.
+        world: which world, by name; `--world NAME --help` lists its settings, `--world.size` and so on.
         train: what is trained.
+        log: where the records of progress.jsonl go as well: `csv` (progress.csv in the run directory), `tensorboard`
+            (look with: tensorboard --logdir RUN), or `wandb` (Weights & Biases; WANDB_MODE=offline needs no account);
+            one or more. Logs are no part of what the run is: a training may go on with other ones.
     """
 
     directory: RunDirectory
     preset: Preset = "default"
+    world: WorldName = "corner"
     train: Annotated[TrainSettings, tyro.conf.arg(name="")] = field(default_factory=TrainSettings)
+    log: tuple[LogKind, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +163,28 @@ class ReportCommand:
 
 
 @dataclass(frozen=True)
+class LogsCommand:
+    """Write a run's progress.jsonl as logs of other tools. Logs of before are written anew.
+
+    The step is env steps for an agent and updates for a classifier; TensorBoard's relative time is the time spent
+    training. To log while training, give `--log` to `goalcut train`, `run` or `mnist`.
+
+    Example: `goalcut logs runs/demo --to csv tensorboard`, then `tensorboard --logdir runs/demo`.
+
+    Attributes:
+        directory: a run, as far as it has come.
+        to: one or more of `csv`, `tensorboard`, `wandb`.
+    """
+
+    directory: RunDirectory
+    to: tuple[LogKind, ...] = ("csv",)
+
+    def __post_init__(self) -> None:
+        if not self.to:
+            raise ValueError("to is empty: give csv, tensorboard or wandb")
+
+
+@dataclass(frozen=True)
 class MnistCommand:
     """The baseline that the idea came from: the gradient SVD of a classifier of MNIST, on the whole matrix.
 
@@ -153,6 +202,7 @@ class MnistCommand:
         train: what is trained; with `table` only its data_dir, epochs, batch_size, device and threads count.
         analyze: what is computed from the gradient log.
         ablate: which cuts are made and how they are judged.
+        log: as `goalcut train` takes it; not with `table`.
     """
 
     directory: Annotated[Path | None, tyro.conf.Positional] = None
@@ -161,98 +211,31 @@ class MnistCommand:
     train: Annotated[DigitSettings, tyro.conf.arg(name="")] = field(default_factory=DigitSettings)
     analyze: DigitAnalyzeSettings = field(default_factory=DigitAnalyzeSettings)
     ablate: DigitAblateSettings = field(default_factory=DigitAblateSettings)
+    log: tuple[LogKind, ...] = ()
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ValueError(f"seeds is {self.seeds}: give at least 1")
+        if self.table and self.log:
+            raise ValueError(f"log is {' '.join(self.log)} beside table, which logs nothing: leave one out")
 
 
 @dataclass(frozen=True)
-class PlayCommand:
-    """Walk the mazes of a world with the keys: arrows, WASD or hjkl; n next level, r again, q quit.
+class ProcgenCommand:
+    """Train an agent in Procgen's own maze, the cheese moved to the corner, and measure it exactly.
 
-    Example: `goalcut play corner --size 9 --distribution conflict --seed 3`.
+    Needs goalcut[procgen], and a GPU for the default of 200M env steps, those of the published agents; a killed
+    training goes on with the same command.
 
-    Attributes:
-        world_name: which world; each has settings of its own.
-        world: its settings.
-        distribution: what levels are drawn from: `training`, `shifted`, or another of the world.
-        split: of the levels.
-        seed: of the levels.
-        first: number of the level to begin with.
-        time_limit: steps an episode may take; default 8 × size.
-    """
-
-    world_name: WorldName = CheeseInCorner.name
-    world: WorldSettings = field(default_factory=CheeseInCorner)
-    distribution: str = TRAINING
-    split: Split = "train"
-    seed: int = 0
-    first: int = 0
-    time_limit: int | None = None
-
-    def check(self) -> None:
-        """Refuse settings out of range; not while parsing, where tyro would draw a box around one line.
-
-        Raises:
-            ValueError: which, and what to give.
-        """
-        for name in ("seed", "first"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: give 0 or more")
-        if self.time_limit is not None and self.time_limit < 1:
-            raise ValueError(f"time_limit is {self.time_limit}: give at least 1 step")
-        _check_world(self.world_name, self.world, self.distribution)
-
-
-@dataclass(frozen=True)
-class LevelsCommand:
-    """Look at the levels of a world, and count them: repeats within and between splits, lengths, solvable share.
-
-    Example: `goalcut levels corner --distribution conflict --count 2000 --png levels.png`.
+    Example: `goalcut procgen runs/p --device cuda`, or to see it work on a CPU
+    `goalcut procgen runs/p --mode easy --ppo.rollouts 2 --ppo.num-envs 16 --ppo.num-steps 32 --evaluate.levels 4`.
 
     Attributes:
-        world_name: which world; each has settings of its own.
-        world: its settings.
-        distribution: what levels are drawn from: `training`, `shifted`, or another of the world.
-        split: which levels are drawn; all splits are counted.
-        seed: of the levels.
-        count: levels of each split to count.
-        show: how many of them to draw; 0 draws none.
-        png: write those drawn as a picture.
-        gif: write those drawn, each with a shortest walk to what pays.
-        cell: pixels along the side of a cell of these.
+        directory: the run directory, made if missing.
+        train: what is trained.
+        evaluate: how the exact measures are taken.
     """
 
-    world_name: WorldName = CheeseInCorner.name
-    world: WorldSettings = field(default_factory=CheeseInCorner)
-    distribution: str = TRAINING
-    split: Split = "train"
-    seed: int = 0
-    count: int = 1000
-    show: int = 8
-    png: Path | None = None
-    gif: Path | None = None
-    cell: int = 16
-
-    def check(self) -> None:
-        """Refuse settings out of range; not while parsing, where tyro would draw a box around one line.
-
-        Raises:
-            ValueError: which, and what to give.
-        """
-        for name, least in (("seed", 0), ("count", 1), ("show", 0), ("cell", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
-        if self.show == 0 and (self.png or self.gif):
-            raise ValueError("show is 0, so there is nothing to write to png or gif: give at least 1")
-        _check_world(self.world_name, self.world, self.distribution)
-
-
-def _check_world(name: str, world: World, distribution: str) -> None:
-    if world.name != name:
-        raise ValueError(
-            f"the world {name!r} is named, the settings are of {world.name!r}: name the world first"
-        )
-    if distribution not in world.distributions:
-        raise ValueError(f"distribution is {distribution!r}: give one of {', '.join(world.distributions)}")
+    directory: RunDirectory
+    train: Annotated[ProcgenSettings, tyro.conf.arg(name="")] = field(default_factory=ProcgenSettings)
+    evaluate: EvaluateProcgenSettings = field(default_factory=EvaluateProcgenSettings)

@@ -3,7 +3,7 @@
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ..agents.files import RunFileError, read_json, write_json
 from ..agents.run import Run, TrainSettings
 from ..agents.run_directory import RunDirectory, settings_to_json
 from ..agents.training import REPORT_LEVEL_SEED, train
+from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.directions import Directions
 from ..analysis.maze_analysis import AnalyzeSettings, analyze_run
 from ..report import print_summary, write_report
@@ -74,17 +75,18 @@ def progress(
         yield advance
 
 
-def train_step(directory: Path, settings: TrainSettings) -> Run:
-    """Train a run to its end."""
+def train_step(directory: Path, settings: TrainSettings, log: Sequence[LogKind] = ()) -> Run:
+    """Train a run to its end, with these logs beside progress.jsonl."""
     run = Run.create(directory, settings)
     if run.trained:
-        console.print(f"{directory}: already trained")
+        say_trained(run, log)
         return run
     rollouts, per_rollout = settings.ppo.rollouts, settings.ppo.env_steps_per_rollout
-    with progress("train", rollouts) as advance:
+    with progress("train", rollouts) as advance, TrainingLogs(run, log) as logs:
         began: list[float] = []
 
         def on_rollout(record: dict[str, Any]) -> None:
+            logs.follow()
             first = not began
             began.append(time.perf_counter())
             # The first call of a resumed run stands for all rollouts that were there already.
@@ -94,6 +96,18 @@ def train_step(directory: Path, settings: TrainSettings) -> Run:
 
         train(run, on_rollout=on_rollout)
     return run
+
+
+def say_trained(run: RunDirectory[Any], log: Sequence[LogKind]) -> None:
+    """There is nothing to train, nor to log."""
+    how = f"; for its logs: goalcut logs {run.directory} --to {' '.join(log)}" if log else ""
+    console.print(f"{run.directory}: already trained{how}", soft_wrap=True)
+
+
+def logs_step(run: RunDirectory[Any], kinds: Sequence[LogKind]) -> None:
+    """Write the records that a run has so far as logs of these kinds."""
+    with run.locked("logged"), TrainingLogs(run, kinds) as logs:
+        logs.follow()
 
 
 def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
@@ -148,9 +162,10 @@ def print_evaluation(result: dict[str, Any]) -> None:
 def analyze_step(run: Run, settings: AnalyzeSettings) -> None:
     """Temporal SVD and its nulls; analysis/."""
     _trained(run)
-    with progress("analyze", 6) as advance:
-        result, found = analyze_run(run, settings, lambda step: advance(step, 1))
-    save_analysis(run, result, found, settings)
+    with run.locked("analyzed"):
+        with progress("analyze", 6) as advance:
+            result, found = analyze_run(run, settings, lambda step: advance(step, 1))
+        save_analysis(run, result, found, settings)
 
 
 def save_analysis(run: RunDirectory[Any], result: dict[str, Any], found: Directions, settings: Any) -> None:
@@ -165,11 +180,12 @@ def save_analysis(run: RunDirectory[Any], result: dict[str, Any], found: Directi
 def ablate_step(run: Run, settings: AblateSettings) -> None:
     """Cuts beside their controls; ablation/."""
     _trained(run)
-    analysis, directions = saved_analysis(run)
-    other = None if settings.other_run is None else other_directions(Run(settings.other_run))
-    ablation = MazeAblation(run, directions, analysis["directions"]["split_row"], settings, other)
-    about = {"levels": settings.levels, "tuning_levels": settings.tuning_levels}
-    judge_all(run, ablation, about | {"settings": settings_to_json(settings)})
+    with run.locked("ablated"):
+        analysis, directions = saved_analysis(run)
+        other = None if settings.other_run is None else other_directions(Run(settings.other_run))
+        ablation = MazeAblation(run, directions, analysis["directions"]["split_row"], settings, other)
+        about = {"levels": settings.levels, "tuning_levels": settings.tuning_levels}
+        judge_all(run, ablation, about | {"settings": settings_to_json(settings)})
 
 
 def judge_all(run: RunDirectory[Any], ablation: Ablation, about: dict[str, Any]) -> None:

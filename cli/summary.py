@@ -23,7 +23,7 @@ def write_summary(run: RunDirectory[Any]) -> dict[str, Any]:
         analysis = read_json(path)
         summary["spectrum"] = _spectrum(analysis)
         if "behaviour" in analysis:
-            names = ("corner_passes_env_steps", "cheese_retention_there")
+            names = ("proxy_passes_env_steps", "paid_retention_there")
             summary["timing"] = {name: analysis["behaviour"][name] for name in names}
         if "counts" in analysis:
             summary["counts"] = _counts(analysis["counts"])

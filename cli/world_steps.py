@@ -17,7 +17,7 @@ from ..envs.picture_files import walks_gif, write_png
 from ..envs.solver import UNREACHABLE
 from ..envs.world import World
 from .play import play
-from .settings import LevelsCommand, PlayCommand
+from .world_settings import LevelsCommand, PlayCommand
 
 _GAP = 3
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .automaton import automaton_of
-from .frames import frame, tiled
+from .frames import frame, tiled, visible
 from .levels import NUM_ACTIONS, Level, Levels, corner_region
 from .moves import default_time_limit, next_cells, touched_sets
 from .planes import MOUSE, Painter
@@ -93,11 +93,13 @@ class Episodes:
 
     def level(self, number: int = 0) -> Level:
         """One episode as it is now: the mouse where it went, and the things that can be seen."""
-        world, level = self.levels.world, self.levels[number]
-        shown = self._automaton.shown[self.progress[number]]
-        visible = {thing.name for thing, there in zip(world.things, shown, strict=True) if there}
-        mouse = divmod(int(self.mouse[number]), self.levels.size)
-        return Level(level.walls, mouse, {n: cells for n, cells in level.things.items() if n in visible})
+        one, size = self.levels.take(slice(number, number + 1)), self.levels.size
+        there = visible(one, self.progress[number : number + 1])
+        things = {
+            name: tuple(divmod(cell, size) for cell in np.flatnonzero(m[0]).tolist())
+            for name, m in there.items()
+        }
+        return Level(one.walls[0], divmod(int(self.mouse[number]), size), things)
 
     def status(self, number: int = 0) -> dict[str, int]:
         """The numbers of one episode's progress that its status planes show, by name."""

@@ -1,11 +1,12 @@
 """Levels as pictures: RGB frames at any cell size, a whole batch at a time."""
 
 import numpy as np
+import torch
 
 from .automaton import automaton_of
 from .levels import ABSENT, Level, Levels, corner_region
 from .looks import CHEESE_COLOUR, COLOURS, MOUSE_COLOUR, covers, look_of
-from .planes import plane_names
+from .planes import Painter, plane_names
 from .world import World
 from .worlds.cheese_in_corner import CheeseInCorner
 
@@ -110,17 +111,33 @@ def _known(
     values = np.broadcast_to(np.asarray(0 if progress is None else progress), (count,))
     if values.size and not 0 <= values.min() <= values.max() < len(automaton.progress):
         raise ValueError(f"progress is {progress}: give numbers from 0 to {len(automaton.progress) - 1}")
-    everyone, masks = np.arange(count)[:, None], {}
+    masks = {name: mask.reshape(count, size, size) for name, mask in visible(levels, values).items()}
+    mouse = np.zeros((count, size**2), dtype=bool)
+    mouse[np.arange(count), levels.mouse] = True
+    masks["mouse"] = mouse.reshape(count, size, size)
+    return levels.walls, masks, np.minimum(automaton.status[values], size)
+
+
+def visible(levels: Levels, progress: np.ndarray) -> dict[str, np.ndarray]:
+    """Where each thing can be seen: name → (L, n²) bool, for progress (L,), numbers of the world's automaton.
+
+    That is where it lies, is shown, and lights all of its planes: planes know best, of a thing that walks too.
+    """
+    world, count, size = levels.world, len(levels), levels.size
+    shown = automaton_of(world).shown[progress]
+    painter = Painter(levels)
+    painted = painter.paint(torch.arange(count), torch.from_numpy(np.array(progress, dtype=np.int64))).numpy()
+    planes = dict(
+        zip(plane_names(world), painted.reshape(count, -1, size**2).swapaxes(0, 1).astype(bool), strict=True)
+    )
+    found = {}
     for number, thing in enumerate(world.things):
         cells = levels.places[thing.name]
         mask = np.zeros((count, size**2 + 1), dtype=bool)
         # What is not there is marked beside the maze.
-        mask[everyone, np.where(cells == ABSENT, size**2, cells)] = automaton.shown[values, number][:, None]
-        masks[thing.name] = mask[:, :-1].reshape(count, size, size)
-    mouse = np.zeros((count, size**2), dtype=bool)
-    mouse[everyone[:, 0], levels.mouse] = True
-    masks["mouse"] = mouse.reshape(count, size, size)
-    return levels.walls, masks, np.minimum(automaton.status[values], size)
+        mask[np.arange(count)[:, None], np.where(cells == ABSENT, size**2, cells)] = shown[:, number][:, None]
+        found[thing.name] = mask[:, :-1] & np.logical_and.reduce([planes[look] for look in thing.planes])
+    return found
 
 
 def _checked(planes: np.ndarray, world: World) -> np.ndarray:

@@ -118,7 +118,9 @@ def _split_walls(world: World, keys: np.ndarray, split: Split) -> np.ndarray:
 
 def _fit(world: World, walls: np.ndarray, places: Places, split: Split) -> np.ndarray:
     """Which levels have room for everything and belong to the split, (L,) bool."""
-    cells = np.concatenate([place.reshape(len(walls), -1) for place in places.values()], axis=1)
+    cells = np.concatenate(
+        [cells[:, None] if cells.ndim == 1 else cells for cells in places.values()], axis=1
+    )
     fit = (cells != NO_ROOM).all(axis=1)
     if world.layout == "open":
         low, high = _SPLIT_BUCKETS[split]

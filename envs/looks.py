@@ -69,8 +69,10 @@ def look_of(name: str) -> Look:
     words = kind.split("_")
     colour = next((COLOURS[word] for word in words if word in COLOURS), None)
     shape = "_".join(word for word in words if word not in COLOURS)
-    if shape in _LOOKS:
-        return _LOOKS[shape](colour, number)
+    # `lava_across` is lava.
+    for known in (shape, *words):
+        if known in _LOOKS:
+            return _LOOKS[known](colour, number)
     return _token(colour or _UNKNOWN[zlib.crc32(kind.encode()) % len(_UNKNOWN)])
 
 

@@ -15,6 +15,7 @@ from .ground import Ground
 from .levels import ABSENT, Levels
 from .moves import next_cells
 from .solver import connected
+from .world import Thing
 
 _STREAM = 31
 _DRAWS = 32
@@ -64,7 +65,7 @@ def mutated(levels: Levels, seed: int, times: int = 1) -> Levels:
     """
     if times < 0:
         raise ValueError(f"times is {times}: give 0 or more")
-    names = ["mouse", *(thing.name for thing in levels.world.things)]
+    names = ["mouse", *(thing.name for thing in levels.world.things if not _walks(thing))]
     changes = [_displaced(name, near=near) for name in names for near in (False, True)]
     changes += [_toggled] * len(changes)
     for time in range(times):
@@ -153,7 +154,12 @@ def _keys(levels: Levels, *parts: int) -> np.ndarray:
     return stream_keys(_STREAM, *parts, np.arange(len(levels)))
 
 
+def _walks(thing: Thing) -> bool:
+    """Whether its cells are a way that it takes, of which none can be moved alone."""
+    return getattr(thing, "walks", False)
+
+
 def _check_name(levels: Levels, name: str) -> None:
-    names = [thing.name for thing in levels.world.things]
+    names = [thing.name for thing in levels.world.things if not _walks(thing)]
     if name not in names:
         raise ValueError(f"name is {name!r}: the world {levels.world.name!r} has {', '.join(names)}")

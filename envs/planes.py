@@ -35,7 +35,7 @@ class Painter:
         automaton: Automaton = automaton_of(world)
         names = plane_names(world)
         self.planes, self.cells = len(names), levels.size**2
-        self._walls = torch.from_numpy(levels.walls.reshape(count, -1).astype(np.uint8)).to(device)
+        self._walls = torch.from_numpy(levels.walls.reshape(count, self.cells).astype(np.uint8)).to(device)
         # One entry per thing's cell and plane: where it is painted, and whether it is there at all.
         spots, there, thing_of = [], [], []
         for number, thing in enumerate(world.things):
@@ -69,6 +69,10 @@ def observations(levels: Levels) -> np.ndarray:
     """Every level's first observation, (L, C, n, n) uint8."""
     count, size = len(levels), levels.size
     painter, everyone = Painter(levels), torch.arange(len(levels))
-    painted = painter.paint(everyone, torch.zeros_like(everyone)).numpy().reshape(count, painter.planes, -1)
+    painted = (
+        painter.paint(everyone, torch.zeros_like(everyone))
+        .numpy()
+        .reshape(count, painter.planes, painter.cells)
+    )
     painted[np.arange(count), MOUSE, levels.mouse] = 1
     return painted.reshape(count, painter.planes, size, size)

@@ -89,10 +89,12 @@ class WorldGoal:
     Attributes:
         name: for instance `corner`.
         measure: the name of the measure that stands for it.
+        first: the name of the measure that says how often it comes before the other goal, where there is one.
     """
 
     name: str
     measure: str
+    first: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,8 @@ class World(ABC):
     """What a person calls it."""
     distributions: ClassVar[Mapping[str, str]]
     """Name → what its levels are; `training` and `shifted` are always there."""
+    marks_corner: ClassVar[bool] = False
+    """Whether the corner region means something, and is drawn."""
     status_planes: ClassVar[tuple[str, ...]] = ()
     """Observation planes that show a number of progress, as so many cells of the top row."""
 
@@ -242,6 +246,11 @@ class World(ABC):
 
         given = dict(values)
         return world_named(given.pop("name", ""))(**given)
+
+    @property
+    def paid_measure(self) -> Measure:
+        """The measure of what training rewards: the first on training levels."""
+        return next(m for m in self.measures if m.levels == TRAINING and m.kind != "navigation")
 
     def measures_by_name(self) -> dict[str, Measure]:
         """The same by name."""

@@ -1,13 +1,13 @@
 """Figures of cuts and controls, whatever was learned: how what is left depends on the dose, and what points say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
 from .inputs import Inputs, dig
-from .style import GOAL_COLOURS, INK, PALE, between, decimal, finites, short
+from .style import INK, PALE, between, decimal, finites, short
 
 # Marker and its size by how a cut was chosen.
 SYMBOLS = {"tuned": ("star", 15), "profile": ("circle", 10), "control": ("x-thin", 7)}
@@ -49,7 +49,9 @@ def at_full_dose(curve: dict[str, Any]) -> dict[str, Any] | None:
     return {"removes": curve.get("removes"), "retention": there}
 
 
-def dose_response(cut: dict[str, Any], controls: list[dict[str, Any]], lines: Sequence[Line]) -> go.Figure:
+def dose_response(
+    cut: dict[str, Any], controls: list[dict[str, Any]], lines: Sequence[Line], colours: Mapping[str, str]
+) -> go.Figure:
     """Retention against the dose of one cut, a line for each of `lines`; its controls, of the same norm, dashed."""
     figure = go.Figure()
     for curve in [*controls, cut]:
@@ -79,7 +81,7 @@ def dose_response(cut: dict[str, Any], controls: list[dict[str, Any]], lines: Se
     low, high = max(-1.0, min([-0.1, *values])), min(1.8, max([1.1, *values]))
     figure.update_yaxes(title={"text": "retention"}, range=[low - 0.05, high + 0.05], dtick=0.5)
     title = {"text": f"<b>{plain(cut.get('name'))}</b>", "x": 0.02, "y": 0.97, "yanchor": "top"}
-    title["font"] = {"size": 12.5, "color": GOAL_COLOURS.get(str(cut.get("removes")), INK)}
+    title["font"] = {"size": 12.5, "color": colours.get(str(cut.get("removes")), INK)}
     figure.update_layout(title=title, showlegend=False, margin={"t": 30, "l": 46, "r": 10, "b": 42})
     return figure
 

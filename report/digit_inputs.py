@@ -29,11 +29,19 @@ class DigitInputs(Inputs[DigitRun]):
         "trained": "trained",
         "chance": "chance",
     }
-    measure_styles: ClassVar[Mapping[str, MeasureStyle]] = DIGIT_STYLES
-    goals = tuple(DIGIT_STYLES)
     halved = "images"
     whole = "mnist"
     staged = False
+
+    @property
+    def measure_styles(self) -> Mapping[str, MeasureStyle]:
+        """One per digit."""
+        return DIGIT_STYLES
+
+    @property
+    def goal_colours(self) -> Mapping[str, str]:
+        """The digits, each a goal."""
+        return {name: style.colour for name, style in DIGIT_STYLES.items()}
 
     def measure(self, agent: str, name: str) -> dict[str, float | None]:
         """mean, low and high of a digit's accuracy, of `untrained`, `trained` or `chance`."""

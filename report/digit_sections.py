@@ -134,7 +134,7 @@ def cuts(inputs: DigitInputs) -> Section:
     for curve in (c for c in curves if not c.get("control")):
         controls = [c for c in curves if c.get("control") and c.get("control_of") == curve.get("name")]
         lines = digit_cut_figures.digit_lines(inputs)
-        plots.append(Plot(cut_figures.dose_response(curve, controls, lines), 240))
+        plots.append(Plot(cut_figures.dose_response(curve, controls, lines, inputs.goal_colours), 240))
     if plots:
         key = [
             ("forgotten", "the digit to remove"),

@@ -15,17 +15,17 @@ from ..agents.run import Run
 from ..envs.generator import make_levels
 from ..envs.levels import Level
 from ..envs.state_graph import StateGraph
-from ..envs.world import CONFLICT, Event
+from ..envs.world import Measure, World
 from .inputs import dig
 from .maze_inputs import MazeInputs
 from .style import finite
 
 _LEVELS = 400
 HOW_CHOSEN = (
-    "Chosen by rule from the {count} evaluated conflict levels, among those where either goal can be reached without "
-    "passing the other: two where the cheese is nearer than the corner and the trained agent is surest to enter the "
-    "corner first, the one where its corner_first is nearest its mean, and the one where it is surest to reach the "
-    "cheese first."
+    "Chosen by rule from the {count} evaluated levels where the goals part, among those where either goal can be "
+    "reached without passing the other: two where the {paid} is nearer than the {proxy} and the trained agent is "
+    "surest to come to the {proxy} first, the one where its {first} is nearest its mean, and the one where it is "
+    "surest to come to the {paid} first."
 )
 
 
@@ -35,16 +35,20 @@ class Walk:
 
     Attributes:
         agent: its name.
-        policy: (n², 4) action probabilities by cell, zero in walls.
+        goals: names of the proxy goal and the paid one.
+        ends_at: names of the things that the walk ends at.
+        policy: (n², 4) action probabilities by cell before anything has happened, zero in walls.
         visits: (n²,) probability that the walk passes through each cell before it ends at either goal.
-        corner_first, cheese_first: the exact probabilities.
+        proxy_first, paid_first: the exact probabilities.
     """
 
     agent: str
+    goals: tuple[str, str]
+    ends_at: tuple[str, ...]
     policy: np.ndarray
     visits: np.ndarray
-    corner_first: float
-    cheese_first: float
+    proxy_first: float
+    paid_first: float
 
 
 @dataclass(frozen=True)
@@ -54,19 +58,21 @@ class ShownLevel:
     number: int
     why: str
     level: Level
-    steps_to_corner: int
-    steps_to_cheese: int
+    steps_to_proxy: int
+    steps_to_paid: int
     walks: list[Walk]
 
 
 def shown_levels(inputs: MazeInputs) -> list[ShownLevel]:
-    """The chosen levels; empty where the world has no conflict levels or the run is not trained."""
-    run, world = inputs.run, inputs.run.settings.world
-    if not run.trained or world.corner_size == world.size:
+    """The chosen levels; empty where the world has none on which goals part, or the run is not trained."""
+    run, world = inputs.run, inputs.world
+    if not run.trained or not levels_part(inputs):
         return []
     seed = int(finite(dig(inputs.evaluation, "level_seed")) or 0)
     pure = replace(world, ood_share=0.0)
-    levels = make_levels(pure, evaluated_levels(inputs), seed=seed, split="test", distribution=CONFLICT)
+    levels = make_levels(
+        pure, evaluated_levels(inputs), seed=seed, split="test", distribution=_parting(world).levels
+    )
     graph, horizon = StateGraph(levels), run.settings.horizon
     trained = run.network()
     with torch.no_grad():
@@ -106,19 +112,22 @@ def _choose(graph: StateGraph, first: Tensor, horizon: int) -> list[tuple[int, s
     possible = (best_hitting(graph.next, *questions, horizon) * graph.start).sum(-1).amin(0) > 0
     if not possible.any():
         possible[:] = True
-    corner_first, cheese_first = first.numpy()
-    corner, cheese = _goals(graph)
-    nearer = _distance(graph, cheese) < _distance(graph, corner)
+    proxy_first, paid_first = first.numpy()
+    proxy, paid = _goals(graph)
+    nearer = _distance(graph, paid) < _distance(graph, proxy)
     telling, either = (possible & nearer).numpy(), possible.numpy()
 
     def ranked(score: np.ndarray, among: np.ndarray) -> list[int]:
         order = np.argsort(-score, kind="stable")
         return [int(number) for number in order if among[number]]
 
-    mean = float(corner_first[either].mean())
-    wanted = [(number, "nearer cheese passed over") for number in ranked(corner_first, telling)[:2]]
-    wanted += [(number, "a typical level") for number in ranked(-abs(corner_first - mean), either)[:1]]
-    wanted += [(number, "surest to reach the cheese first") for number in ranked(cheese_first, either)[:1]]
+    paid_name = graph.levels.world.goals[1].name
+    mean = float(proxy_first[either].mean())
+    wanted = [(number, f"nearer {paid_name} passed over") for number in ranked(proxy_first, telling)[:2]]
+    wanted += [(number, "a typical level") for number in ranked(-abs(proxy_first - mean), either)[:1]]
+    wanted += [
+        (number, f"surest to come to the {paid_name} first") for number in ranked(paid_first, either)[:1]
+    ]
     unique: dict[int, str] = {}
     for number, why in wanted:
         unique.setdefault(number, why)
@@ -126,18 +135,32 @@ def _choose(graph: StateGraph, first: Tensor, horizon: int) -> list[tuple[int, s
 
 
 def _goals(graph: StateGraph) -> tuple[Tensor, Tensor]:
-    """States in the corner region, and on the cheese, both (L, S) bool."""
-    return graph.event(Event("corner")), graph.event(Event("cheese"))
+    """States at the proxy goal, and at the paid one, both (L, S) bool."""
+    proxy, paid = (_parting(graph.levels.world, which).target for which in (0, 1))
+    assert proxy is not None
+    assert paid is not None
+    return graph.event(proxy), graph.event(paid)
+
+
+def levels_part(inputs: MazeInputs) -> bool:
+    """Whether the run's world has levels on which the goals part, and asks which comes first."""
+    world = inputs.world
+    return bool(inputs.firsts) and not (world.marks_corner and world.corner_size == world.size)
+
+
+def _parting(world: World, which: int = 0) -> Measure:
+    """The measure of how often the proxy goal, 0, or the paid one, 1, comes first."""
+    return world.measures_by_name()[str(world.goals[which].first)]
 
 
 def _questions(graph: StateGraph) -> tuple[Tensor, Tensor]:
-    """Targets and what to avoid, (2, L, S): corner first, cheese first."""
-    corner, cheese = _goals(graph)
-    return torch.stack([corner, cheese]), torch.stack([cheese, corner])
+    """Targets and what to avoid, (2, L, S): proxy goal first, paid goal first."""
+    proxy, paid = _goals(graph)
+    return torch.stack([proxy, paid]), torch.stack([paid & ~proxy, proxy & ~paid])
 
 
 def _firsts(policy: Tensor, graph: StateGraph, horizon: int) -> Tensor:
-    """corner_first and cheese_first of every level, (2, L)."""
+    """How likely either goal is to come first on every level, (2, L)."""
     return (hitting_probabilities(policy, graph.next, *_questions(graph), horizon) * graph.start).sum(-1)
 
 
@@ -156,15 +179,18 @@ def _distance(graph: StateGraph, goal: Tensor) -> Tensor:
 
 def _walks(name: str, network: ActorCritic, graph: StateGraph, horizon: int) -> list[Walk]:
     policy = action_probabilities(network_policy(network), graph)
-    corner_first, cheese_first = _firsts(policy, graph, horizon).tolist()
-    width, ends = policy.shape[1], torch.stack(_goals(graph)).any(0)
-    cell = torch.eye(width, dtype=torch.bool)[:, None].expand(width, *graph.real.shape)
-    visits = (hitting_probabilities(policy, graph.next, cell, ends & ~cell, horizon) * graph.start).sum(-1)
+    proxy_first, paid_first = _firsts(policy, graph, horizon).tolist()
+    world, size = graph.levels.world, graph.levels.size
+    ends = torch.stack(_goals(graph)).any(0) | graph.over
+    here = (graph.cell == torch.arange(size**2)[:, None, None]) & graph.real
+    visits = (hitting_probabilities(policy, graph.next, here, ends & ~here, horizon) * graph.start).sum(-1)
+    names = tuple(thing.name for thing in world.things if thing.acts)
+    goals = (world.goals[0].name, world.goals[1].name)
     walks = []
-    for index, walls in enumerate(graph.levels.walls):
-        free = np.flatnonzero(~walls.ravel())  # the graph numbers free cells in reading order
-        by_cell, visited = np.zeros((walls.size, policy.shape[-1])), np.zeros(walls.size)
-        by_cell[free] = policy[index, : len(free)].numpy()
-        visited[free] = visits[: len(free), index].numpy()
-        walks.append(Walk(name, by_cell, visited, corner_first[index], cheese_first[index]))
+    for index in range(len(graph)):
+        before = graph.initial[index]
+        by_cell = np.zeros((size**2, policy.shape[-1]))
+        by_cell[graph.cell[index][before].numpy()] = policy[index][before].numpy()
+        firsts = proxy_first[index], paid_first[index]
+        walks.append(Walk(name, goals, names, by_cell, visits[:, index].numpy(), *firsts))
     return walks

@@ -35,6 +35,8 @@ def report_html(inputs: AnyInputs) -> str:
         plotly_template=style.rounded(style.TEMPLATE),
         name=inputs.run.directory.resolve().name,
         page=page,
+        # Of two goals each has its colour; of more, the table's words do.
+        goal_class=dict(zip(inputs.goals, ("proxy", "paid"), strict=True)) if len(inputs.goals) == 2 else {},
         unfinished=None if inputs.run.trained else repeat.command(inputs, "train"),
         repeat={
             "command": repeat.whole_command(inputs),

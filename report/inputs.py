@@ -1,5 +1,6 @@
 """What a report reads of a run: every file that is there, None for each that is not."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +22,7 @@ R = TypeVar("R", bound=RunDirectory[Any])
 
 
 @dataclass(frozen=True)
-class Inputs(Generic[R]):
+class Inputs(ABC, Generic[R]):
     """The contents of a run directory; what a kind of learner adds is what its measures and its time are called.
 
     Attributes:
@@ -39,9 +40,6 @@ class Inputs(Generic[R]):
     """What training time is counted in."""
     agent_names: ClassVar[Mapping[str, str]]
     """Agents that are measured, in reading order, and what they are called."""
-    measure_styles: ClassVar[Mapping[str, MeasureStyle]]
-    goals: ClassVar[tuple[str, ...]]
-    """What cuts may remove."""
     halved: ClassVar[str]
     """What the two halves of a row are of."""
     whole: ClassVar[str]
@@ -96,6 +94,21 @@ class Inputs(Generic[R]):
     def parameters(self) -> int:
         """How many parameters the network has, P."""
         return max(stop for _, stop, _ in self.layout.values())
+
+    @property
+    @abstractmethod
+    def measure_styles(self) -> Mapping[str, MeasureStyle]:
+        """How each measure is drawn, in the order of tables."""
+
+    @property
+    @abstractmethod
+    def goal_colours(self) -> Mapping[str, str]:
+        """What cuts may remove, and the colour of each."""
+
+    @property
+    def goals(self) -> tuple[str, ...]:
+        """What cuts may remove."""
+        return tuple(self.goal_colours)
 
     # Training.
 

@@ -5,14 +5,12 @@ from typing import Any
 from .cut_figures import at_full_dose
 from .inputs import LEAST_CHANGE, dig, most_selective, told_apart
 from .maze_inputs import MazeInputs
-from .style import GOAL_MEASURES, decimal, finite, span
-
-OTHER_GOAL = {"corner": "cheese", "cheese": "corner"}
+from .style import decimal, finite, span
 
 
 def best_cuts(inputs: MazeInputs) -> str:
     """The most selective cut of each goal beside the most selective of its controls."""
-    parts = [part for goal in GOAL_MEASURES if (part := _best_cut(inputs, goal))]
+    parts = [part for goal in inputs.goals if (part := _best_cut(inputs, goal))]
     return _sentence(parts) if parts else "No cut has a known selectivity."
 
 
@@ -20,17 +18,17 @@ def dose_response(inputs: MazeInputs, curves: list[dict[str, Any]]) -> str:
     """What dose 1, the whole cut, leaves of either goal, by the most selective cut shown and its best control."""
     cuts = {curve.get("name"): curve for curve in curves if not curve.get("control")}
     parts = []
-    for goal in GOAL_MEASURES:
+    for goal in inputs.goals:
         rows = [row for row in inputs.cuts if row.get("name") in cuts and row.get("removes") == goal]
         name = (most_selective(rows) or {}).get("name")
-        left = _at_full_dose(cuts[name], goal) if name in cuts else None
+        left = _at_full_dose(inputs, cuts[name], goal) if name in cuts else None
         if left is None:
             continue
         of_it = [c for c in curves if c.get("control") and c.get("control_of") == name]
-        controls = [both for c in of_it if (both := _at_full_dose(c, goal)) is not None]
+        controls = [both for c in of_it if (both := _at_full_dose(inputs, c, goal)) is not None]
         best = max(controls, key=lambda both: _clipped(both[1]) - _clipped(both[0]), default=None)
         beside = "no control" if best is None else f"its most selective control {_pair(best)}"
-        keep, remove = GOAL_MEASURES[OTHER_GOAL[goal]], GOAL_MEASURES[goal]
+        remove, keep = _both(inputs, goal)
         parts.append(
             f"“{name}” leaves {decimal(left[0])} of {remove} and {decimal(left[1])} of {keep} ({beside})"
         )
@@ -38,13 +36,15 @@ def dose_response(inputs: MazeInputs, curves: list[dict[str, Any]]) -> str:
 
 
 def cut_mazes(inputs: MazeInputs, shown: list[str]) -> str:
-    """What the most selective corner cut shown does to the two answers to a conflict level, over all levels."""
+    """What the most selective cut of the proxy goal shown does to which goal comes first, over all levels."""
     rows = [row for row in inputs.cuts if row.get("name") in shown]
-    row = most_selective([row for row in rows if row.get("removes") == "corner"]) or most_selective(rows)
+    row = most_selective([row for row in rows if row.get("removes") == inputs.proxy.name]) or most_selective(
+        rows
+    )
     if row is None:
         return "What the trained agent does on these levels; no cut is shown."
     parts, changes = [], []
-    for name in ("corner_first", "cheese_first"):
+    for name in inputs.firsts:
         before, after = trained_beside_cuts(inputs, name), finite(dig(row, "measures", name))
         if before is None or after is None:
             continue
@@ -63,7 +63,7 @@ def cut_mazes(inputs: MazeInputs, shown: list[str]) -> str:
         return f"What the agent does on these levels before the cuts and after, such as “{row.get('name')}”."
     text = f"Over all levels, after “{row.get('name')}” {' and '.join(parts)}"
     if len(changes) == 2 and changes[0] <= -LEAST_CHANGE and changes[1] < -0.5 * changes[0]:
-        text += ": most of what the corner loses goes to neither goal"
+        text += f": most of what the {inputs.proxy.name} loses goes to neither goal"
     return text + "."
 
 
@@ -78,7 +78,7 @@ def _best_cut(inputs: MazeInputs, goal: str) -> str:
     if best is None:
         return ""
     tried = sum(1 for row in inputs.cuts if row.get("removes") == goal)
-    keep, remove = GOAL_MEASURES[OTHER_GOAL[goal]], GOAL_MEASURES[goal]
+    remove, keep = _both(inputs, goal)
     left = finite(dig(best, "retention", remove)), finite(dig(best, "retention", keep))
     text = (
         f"the most selective of {tried} cuts of the {goal} goal"
@@ -95,13 +95,21 @@ def _best_cut(inputs: MazeInputs, goal: str) -> str:
     return f"{text}, its most selective control {beside}"
 
 
-def _at_full_dose(curve: dict[str, Any], goal: str) -> tuple[float | None, float | None] | None:
+def _at_full_dose(
+    inputs: MazeInputs, curve: dict[str, Any], goal: str
+) -> tuple[float | None, float | None] | None:
     """Retention of the goal to remove and of the one to keep, at the dose nearest 1."""
     row = at_full_dose(curve)
     if row is None:
         return None
-    remove, keep = (finite(dig(row, "retention", GOAL_MEASURES[g])) for g in (goal, OTHER_GOAL[goal]))
+    remove, keep = (finite(dig(row, "retention", measure)) for measure in _both(inputs, goal))
     return remove, keep
+
+
+def _both(inputs: MazeInputs, goal: str) -> tuple[str, str]:
+    """The measures of a goal, and of the other one."""
+    measures = inputs.goal_measures
+    return measures[goal], next(measure for name, measure in measures.items() if name != goal)
 
 
 def _clipped(value: float | None) -> float:

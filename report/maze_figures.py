@@ -4,26 +4,26 @@ import plotly.graph_objects as go
 
 from .figures import curve
 from .maze_inputs import MazeInputs
-from .style import GREY, MAZE_MEASURES, PALE, decimal, steps
+from .style import GREY, PALE, decimal, steps
 
 
 def retention_over_training(inputs: MazeInputs) -> go.Figure:
-    """How much of its final change each goal has made at each time, and where corner-seeking counts as learned."""
+    """How much of its final change each goal has made at each time, and where the proxy goal counts as learned."""
     figure, million = go.Figure(), inputs.axis.unit
-    for name in ("corner_reach", "cheese_from_corner", "navigation"):
+    for name in inputs.retained:
         values = inputs.retention_curve(name)
         if values:
             figure.add_trace(curve(inputs, name, values, thin=name == "navigation"))
     passing = inputs.passing()
-    if passing is not None and inputs.retention_curve("corner_reach"):
-        text = f"corner_reach passes {inputs.passed:g}<br>at {steps(passing.env_steps)} env steps"
+    if passing is not None and inputs.retention_curve(inputs.proxy.measure):
+        text = f"{inputs.proxy.measure} passes {inputs.passed:g}<br>at {steps(passing.env_steps)} env steps"
         figure.add_vline(
             x=passing.env_steps / million, line={"color": GREY, "width": 1, "dash": "dot"}, layer="below"
         )
-        there = passing.cheese_retention
+        there = passing.paid_retention
         if there is not None:
-            text += f";<br>cheese_from_corner {decimal(there)}"
-            style = MAZE_MEASURES["cheese_from_corner"]
+            text += f";<br>{inputs.paid.measure} {decimal(there)}"
+            style = inputs.measure_styles[inputs.paid.measure]
             marker = {"color": "#ffffff", "size": 10, "line": {"color": style.colour, "width": 2}}
             figure.add_scatter(
                 x=[passing.env_steps / million],
@@ -31,7 +31,7 @@ def retention_over_training(inputs: MazeInputs) -> go.Figure:
                 mode="markers",
                 marker=marker,
                 showlegend=False,
-                hovertemplate=f"cheese_from_corner {decimal(there)}<extra></extra>",
+                hovertemplate=f"{inputs.paid.measure} {decimal(there)}<extra></extra>",
             )
         late = passing.env_steps > 0.6 * (inputs.trained_for or 0)
         figure.add_annotation(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from . import maze_cut_prose
-from .gallery import HOW_CHOSEN, evaluated_levels, shown_levels
+from .gallery import HOW_CHOSEN, evaluated_levels, levels_part, shown_levels
 from .inputs import dig
 from .maze_inputs import MazeInputs
 from .mazes import arrow_symbols, maze_svg, outcome_bar
@@ -14,7 +14,7 @@ from .templates import render
 
 _LEAD = (
     "An arrow is as dark as its move is likely in that cell; violet cells are those the walk passes before it ends at "
-    "either goal. The blue square is the corner region. Below each maze, the exact probabilities. "
+    "either goal. {marked}Below each maze, the exact probabilities. "
 )
 
 
@@ -24,10 +24,13 @@ def gallery(inputs: MazeInputs) -> Section:
     if not inputs.run.trained:
         missing = ("the run is not trained to its end", command(inputs, "train"))
         return Section(anchor, title, missing=missing)
-    if inputs.run.settings.world.corner_size == inputs.run.settings.world.size:
-        return Section(anchor, title, missing=("this world has no conflict levels", "goalcut train NEW_RUN"))
+    if not levels_part(inputs):
+        return Section(
+            anchor, title, missing=("this world has no levels where goals part", "goalcut train NEW_RUN")
+        )
     levels = shown_levels(inputs)
-    corner_size = inputs.run.settings.world.corner_size
+    world = inputs.world
+    corner_size = world.corner_size if world.marks_corner else None
     shown = [walk.agent for walk in levels[0].walks] if levels else []
     drawn = [
         (
@@ -36,7 +39,7 @@ def gallery(inputs: MazeInputs) -> Section:
                 (
                     walk,
                     maze_svg(level.level, corner_size, walk),
-                    outcome_bar(walk.corner_first, walk.cheese_first),
+                    outcome_bar(walk.proxy_first, walk.paid_first),
                 )
                 for walk in level.walks
             ],
@@ -44,12 +47,15 @@ def gallery(inputs: MazeInputs) -> Section:
         for level in levels
     ]
     agents = [_over_all_levels(inputs, agent) for agent in shown]
-    block = render("mazes.html", symbols=arrow_symbols(), agents=agents, levels=drawn)
+    block = render("mazes.html", symbols=arrow_symbols(), agents=agents, levels=drawn, goals=inputs.goals)
+    proxy, paid = inputs.goals
+    chosen = HOW_CHOSEN.format(count=evaluated_levels(inputs), proxy=proxy, paid=paid, first=inputs.firsts[0])
+    lead = _LEAD.format(marked="The blue square is the corner region. " if corner_size else "") + chosen
     why = "no cut's parameters are kept in this run, so only the trained agent is shown"
     return Section(
         anchor,
         title,
-        _LEAD + HOW_CHOSEN.format(count=evaluated_levels(inputs)),
+        lead,
         [Exhibit(maze_cut_prose.cut_mazes(inputs, shown[1:]), block=block)],
         lacks=None if len(shown) > 1 else (why, command(inputs, "ablate")),
     )
@@ -59,12 +65,12 @@ def _over_all_levels(inputs: MazeInputs, agent: str) -> dict[str, Any]:
     """Means over all evaluated levels of an agent in the gallery, beside the span of its controls."""
     row = next((row for row in inputs.rows if row.get("name") == agent), None)
     result: dict[str, Any] = {"agent": agent}
-    for name in ("corner_first", "cheese_first"):
-        mean = dig(row, "measures", name) if row else maze_cut_prose.trained_beside_cuts(inputs, name)
-        controls = [finite(dig(c, "measures", name)) for c in (inputs.controls_of(row) if row else [])]
+    for name, measure in zip(("proxy_first", "paid_first"), inputs.firsts, strict=True):
+        mean = dig(row, "measures", measure) if row else maze_cut_prose.trained_beside_cuts(inputs, measure)
+        controls = [finite(dig(c, "measures", measure)) for c in (inputs.controls_of(row) if row else [])]
         known = [value for value in controls if value is not None]
         result[name] = finite(mean)
         result[f"{name}_controls"] = span(known) if known else ""
-    both = result["corner_first"], result["cheese_first"]
+    both = result["proxy_first"], result["paid_first"]
     result["bar"] = outcome_bar(both[0], both[1]) if both[0] is not None and both[1] is not None else ""
     return result

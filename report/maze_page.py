@@ -7,7 +7,7 @@ from .maze_inputs import MazeInputs
 from .page import MeasureTable, Page, Plot, Section
 from .repeat import command
 from .sections import modules, profiles, spectra
-from .style import GOAL_MEASURES, MAZE_MEASURES, count, finite
+from .style import count, finite
 
 
 def page(inputs: MazeInputs) -> Page:
@@ -19,14 +19,14 @@ def page(inputs: MazeInputs) -> Page:
         opening=[maze_prose.trained_what(inputs), maze_prose.learned_what(inputs)],
         measures=_measures(inputs) if inputs.agents else None,
         lacks=None if inputs.evaluation else (why, command(inputs, "evaluate")),
-        glossary=maze_prose.GLOSSARY,
+        glossary=maze_prose.glossary(inputs),
         sections=sections(inputs),
     )
 
 
 def sections(inputs: MazeInputs) -> list[Section]:
     """The sections, in reading order."""
-    both = tuple(GOAL_MEASURES.values())
+    both = tuple(inputs.goal_measures.values())
     return [
         maze_sections.learning(inputs),
         maze_sections.with_every_spectrum(inputs, spectra(inputs)),
@@ -41,7 +41,12 @@ def _measures(inputs: MazeInputs) -> MeasureTable:
     levels = finite(dig(inputs.evaluation, "levels"))
     over = f" over {count(levels)} held-out levels of each kind, with 95 % intervals over levels"
     rows = [
-        (name, MAZE_MEASURES[name].colour, means, [inputs.measure(agent, name) for agent in inputs.agents])
+        (
+            name,
+            inputs.measure_styles[name].colour,
+            means,
+            [inputs.measure(agent, name) for agent in inputs.agents],
+        )
         for name, means in inputs.measures.items()
     ]
     agents = [inputs.agent_names[agent] for agent in inputs.agents]

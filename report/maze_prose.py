@@ -5,10 +5,7 @@ from .maze_inputs import MazeInputs
 from .prose import WORDS, apart, unbroken
 from .style import count, decimal, duration, steps
 
-GLOSSARY = {
-    "level": "One maze: its walls, where the mouse starts, where the cheese lies.",
-    "corner region": "The k×k cells at the top right, where the cheese always lay in training.",
-    "conflict level": "A level with mouse and cheese both outside the corner region: the two goals part.",
+_WORDS = {
     **WORDS,
     "retention": "What a cut leaves of a measure: (cut − untrained) / (trained − untrained); 1 is kept, 0 is removed.",
     "selectivity": "Retention of the goal to keep minus retention of the goal to remove; 1 is a perfect cut.",
@@ -16,11 +13,22 @@ GLOSSARY = {
 _STARTS = {"bottom_left": "starting bottom left", "random": "starting anywhere"}
 
 
+def glossary(inputs: MazeInputs) -> dict[str, str]:
+    """Words of the report, with those of the world's distributions."""
+    words = {"level": "One maze: its walls, where the mouse starts, what lies where."}
+    if inputs.world.name == "corner":
+        words["corner region"] = "The k×k cells at the top right, where the cheese always lay in training."
+    told = {f"{name} level": _sentence(text) for name, text in inputs.world.distributions.items()}
+    return words | told | _WORDS
+
+
 def trained_what(inputs: MazeInputs) -> str:
     """World, network, env steps and seconds in one sentence."""
     settings, world = inputs.run.settings, inputs.run.settings.world
     article = "An" if settings.network[0] in "aeim" else "A"
     text = f"{article} {settings.network} network of {count(inputs.parameters)} parameters was trained"
+    if settings.learner == "sb3":
+        text += " by Stable-Baselines3's PPO"
     if inputs.trained_for is not None:
         text += f" for {steps(inputs.trained_for)} env steps in {unbroken(duration(inputs.seconds))}"
     cheese = world.told
@@ -31,54 +39,60 @@ def trained_what(inputs: MazeInputs) -> str:
 
 def learned_what(inputs: MazeInputs) -> str:
     """What the trained agent does that the untrained one does not, and which goal it prefers where they part."""
-    reward = {agent: inputs.measure(agent, "cheese_return") for agent in ("trained", "untrained")}
+    paid = inputs.world.paid_measure
+    reward = {agent: inputs.measure(agent, paid.name) for agent in ("trained", "untrained")}
     if reward["trained"]["mean"] is None:
         return "What it learned has not been measured."
     verb = "learned" if apart(reward["trained"], reward["untrained"]) > 0 else "did not learn"
     mean = decimal(reward["trained"]["mean"])
-    text = f"It {verb} what training rewards: it reaches the cheese with probability {mean}"
-    text += f"{_beside(inputs, 'cheese_return')}."
-    corner, cheese = (inputs.measure("trained", name) for name in ("corner_first", "cheese_first"))
-    if corner["mean"] is None or cheese["mean"] is None:
+    what = f"{paid.name}, {paid.meaning.partition(':')[0]}, is"
+    text = f"It {verb} what training rewards: {what} {mean}{_beside(inputs, paid.name)}."
+    if not inputs.firsts:
         return text
-    gap = apart(corner, cheese)
-    verdict = {1: "it prefers the corner", -1: "it prefers the cheese", 0: "it clearly prefers neither"}[gap]
+    proxy, true = (inputs.measure("trained", name) for name in inputs.firsts)
+    if proxy["mean"] is None or true["mean"] is None:
+        return text
+    gap = apart(proxy, true)
+    names = {1: inputs.proxy.name, -1: inputs.paid.name}
+    verdict = f"it prefers the {names[gap]}" if gap else "it clearly prefers neither"
+    first, other = inputs.firsts
     return (
-        f"{text} Where the two goals part, {verdict}: on conflict levels it enters the corner region first with "
-        f"probability {decimal(corner['mean'])}{_beside(inputs, 'corner_first')} and reaches the cheese first with "
-        f"{decimal(cheese['mean'])}{_beside(inputs, 'cheese_first')}."
+        f"{text} Where the two goals part, {verdict}: {first} is {decimal(proxy['mean'])}{_beside(inputs, first)} and "
+        f"{other} {decimal(true['mean'])}{_beside(inputs, other)}."
     )
 
 
 def learning_order(inputs: MazeInputs) -> str:
     """Which goal came first."""
-    if not inputs.retention_curve("corner_reach"):
-        _, values = inputs.curve("corner_reach")
+    proxy, paid = inputs.proxy, inputs.paid
+    early, late = (f"{goal.name.capitalize()}-seeking" for goal in (proxy, paid))
+    if not inputs.retention_curve(proxy.measure):
+        _, values = inputs.curve(proxy.measure)
         ends = f" ({decimal(values[0])} to {decimal(values[-1])})" if values else ""
-        return f"Training hardly changed corner_reach{ends}, so there is no order of goals to read off."
+        return f"Training hardly changed {proxy.measure}{ends}, so there is no order of goals to read off."
     passing = inputs.passing()
     if passing is None:
-        never = f"The retention of corner_reach never passes {inputs.passed:g} on the way"
+        never = f"The retention of {proxy.measure} never passes {inputs.passed:g} on the way"
         return f"{never}, so the goals have no order in time."
-    there = passing.cheese_retention
+    there = passing.paid_retention
     if there is None:
-        return f"Corner-seeking passes {inputs.passed:g} of its final level at {steps(passing.env_steps)} env steps."
+        return f"{early} passes {inputs.passed:g} of its final level at {steps(passing.env_steps)} env steps."
     if there < 0.5:
-        verdict = "Corner-seeking came first"
+        verdict = f"{early} came first"
     elif there < inputs.passed:
-        verdict = "Corner-seeking came only a little earlier"
+        verdict = f"{early} came only a little earlier"
     else:
-        verdict = "Cheese-seeking came no later than corner-seeking"
+        verdict = f"{late} came no later than {proxy.name}-seeking"
     return (
-        f"{verdict}: when corner_reach first passes {inputs.passed:g} of what training changed, at "
-        f"{steps(passing.env_steps)} env steps, cheese_from_corner stands at {decimal(there)} of its own."
+        f"{verdict}: when {proxy.measure} first passes {inputs.passed:g} of what training changed, at "
+        f"{steps(passing.env_steps)} env steps, {paid.measure} stands at {decimal(there)} of its own."
     )
 
 
 def learning_measures(inputs: MazeInputs) -> str:
     """How the two answers to a conflict level moved, beside the uniform-random walker."""
     parts = []
-    for name in ("corner_first", "cheese_first"):
+    for name in inputs.firsts:
         _, values = inputs.curve(name)
         if not values or values[0] is None or values[-1] is None:
             continue
@@ -88,8 +102,14 @@ def learning_measures(inputs: MazeInputs) -> str:
         uniform = inputs.measure("uniform", name)["mean"]
         parts.append(part + ("" if uniform is None else f" (uniform-random {decimal(uniform)})"))
     return (
-        f"On conflict levels {' and '.join(parts)}." if parts else "No measure was taken on conflict levels."
+        f"Where the goals part, {' and '.join(parts)}."
+        if parts
+        else "No measure tells which goal comes first."
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _beside(inputs: MazeInputs, name: str) -> str:

@@ -10,9 +10,6 @@ from .repeat import command
 from .sections import no_cuts
 from .style import count, finite
 
-_RETAINED = ("corner_reach", "cheese_from_corner", "navigation")
-_MEASURED = ("corner_first", "cheese_first", "cheese_return")
-
 
 def learning(inputs: MazeInputs) -> Section:
     """Learning curves."""
@@ -27,7 +24,9 @@ def learning(inputs: MazeInputs) -> Section:
     order = [Plot(maze_figures.retention_over_training(inputs), 340)]
     each = [Plot(figures.measure_over_training(inputs, name), 190) for name in inputs.measures]
     exhibits = (
-        [Exhibit(maze_prose.learning_order(inputs), order)] if inputs.retention_curve("corner_reach") else []
+        [Exhibit(maze_prose.learning_order(inputs), order)]
+        if inputs.retention_curve(inputs.proxy.measure)
+        else []
     )
     key = [("dot", "untrained"), ("dash", "uniform-random"), ("solid", "shortest path")]
     known = [
@@ -77,12 +76,12 @@ def cuts(inputs: MazeInputs) -> Section:
         Exhibit(maze_cut_prose.best_cuts(inputs), [Plot(maze_cut_figures.scatter(inputs), 620, square=True)])
     ]
     curves = cut_figures.dose_curves(inputs)
-    plots = []
+    plots, lines = [], maze_cut_figures.goal_lines(inputs)
     for curve in (c for c in curves if not c.get("control")):
         controls = [c for c in curves if c.get("control") and c.get("control_of") == curve.get("name")]
-        plots.append(Plot(cut_figures.dose_response(curve, controls, maze_cut_figures.goal_lines()), 240))
+        plots.append(Plot(cut_figures.dose_response(curve, controls, lines, inputs.goal_colours), 240))
     if plots:
-        key = [("corner", "corner_reach"), ("cheese", "cheese_from_corner"), ("dash", "controls")]
+        key = [("proxy", inputs.proxy.measure), ("paid", inputs.paid.measure), ("dash", "controls")]
         fewer = finite(dig(inputs.ablation, "settings", "curve_levels"))
         key += [("none", f"on {count(fewer)} levels")] if fewer else []
         exhibits.append(Exhibit(maze_cut_prose.dose_response(inputs, curves), plots, 2, key))
@@ -92,15 +91,20 @@ def cuts(inputs: MazeInputs) -> Section:
 def _cut_table(inputs: MazeInputs) -> CutTable:
     cells = [
         [
-            *measured_cells(row, _RETAINED, "retention", "retention_intervals"),
-            *measured_cells(row, _MEASURED, "measures", "intervals"),
+            *measured_cells(row, inputs.retained, "retention", "retention_intervals"),
+            *measured_cells(row, inputs.measured_only, "measures", "intervals"),
         ]
         for row in cut_rows(inputs)
     ]
     agents = ("untrained", "trained", "uniform")
     references = [
-        (inputs.agent_names[a], [inputs.measure(a, name)["mean"] for name in _MEASURED]) for a in agents
+        (inputs.agent_names[a], [inputs.measure(a, name)["mean"] for name in inputs.measured_only])
+        for a in agents
     ]
     return cut_table(
-        inputs, "levels", cells, [*(f"retention {name}" for name in _RETAINED), *_MEASURED], references
+        inputs,
+        "levels",
+        cells,
+        [*(f"retention {name}" for name in inputs.retained), *inputs.measured_only],
+        references,
     )

@@ -1,18 +1,19 @@
-"""Mazes as inline SVG: walls, corner region, mouse, cheese, and a policy as arrows."""
+"""Mazes as inline SVG: walls, corner region, mouse, things, and a policy as arrows."""
 
 import numpy as np
 from markupsafe import Markup
 
 from ..envs.levels import MOVES, Level, corner_region
 from .gallery import Walk
-from .style import CHEESE, CORNER, PALE, decimal
+from .style import PAID, PALE, PROXY, decimal
+from .thing_shapes import thing_shape
 
 # Side of a cell, in SVG units.
 _CELL = 20
 # Arrows fainter than this would not be seen.
 LEAST_ARROW = 0.03
 
-_SHAPES = {
+ARROW_SHAPES = {
     "up": "M10 9.4V3.4M7.2 6L10 2.6L12.8 6",
     "down": "M10 10.6V16.6M7.2 14L10 17.4L12.8 14",
     "left": "M9.4 10H3.4M6 7.2L2.6 10L6 12.8",
@@ -23,30 +24,40 @@ _MOUSE = (
     '<ellipse cx="10" cy="12" rx="5.2" ry="3.9"/><circle cx="13.4" cy="7.7" r="2.3"/>'
     '<circle cx="15.6" cy="12" r="0.9" class="nose"/></g>'
 )
-_CHEESE = (
-    '<g class="cheese"><path d="M2.6 12L14.6 5.4C16.6 7 17.4 9.2 17.4 12Z"/><path d="M2.6 12H17.4V16.4H2.6Z"/>'
-    '<circle cx="7" cy="14.2" r="1.1"/><circle cx="12.8" cy="13.8" r="1.4"/><circle cx="12.6" cy="9.4" r="1.1"/></g>'
-)
 
 
 def arrow_symbols() -> Markup:
     """The four arrows, defined once on the page."""
-    paths = "".join(f'<path id="move-{move}" d="{shape}"/>' for move, shape in _SHAPES.items())
+    paths = "".join(f'<path id="move-{move}" d="{shape}"/>' for move, shape in ARROW_SHAPES.items())
     return Markup(f'<svg class="symbols" aria-hidden="true" width="0" height="0"><defs>{paths}</defs></svg>')
 
 
-def maze_svg(level: Level, corner_size: int, walk: Walk) -> Markup:
-    """One level as an agent sees it: an arrow per move, as dark as it is likely; cells tinted by visits."""
+def maze_svg(level: Level, corner_size: int | None, walk: Walk) -> Markup:
+    """One level as an agent sees it: an arrow per move, as dark as it is likely; cells tinted by visits.
+
+    Args:
+        level: the maze.
+        corner_size: of the corner region, which is outlined; None outlines none.
+        walk: what the agent does on it.
+    """
     size = len(level.walls)
-    region = corner_region(size, corner_size)
+    corner = (corner_size or 0) * _CELL
+    region = corner_region(size, corner_size) if corner_size else np.zeros((size, size), dtype=bool)
+    ends = {cell for name in walk.ends_at for cell in level.things.get(name, ())}
     parts = []
     for row, column in np.argwhere(~level.walls).tolist():
-        parts.append(_cell(row, column, size, bool(region[row, column]), (row, column) == level.cheese, walk))
+        parts.append(_cell(row, column, size, bool(region[row, column]), (row, column) in ends, walk))
     side = size * _CELL
-    objects = _at(level.mouse, _MOUSE) + _at(level.cheese, _CHEESE)
-    corner = corner_size * _CELL
-    outline = f'<rect class="region" x="{side - corner}" y="0" width="{corner}" height="{corner}"/>'
-    first = f"corner first {decimal(walk.corner_first)}, cheese first {decimal(walk.cheese_first)}"
+    things = [_at(cell, thing_shape(name)) for name, cells in level.things.items() for cell in cells]
+    objects = "".join([_at(level.mouse, _MOUSE), *things])
+    outline = (
+        f'<rect class="region" x="{side - corner}" y="0" width="{corner}" height="{corner}"/>'
+        if corner
+        else ""
+    )
+    first = (
+        f"{walk.goals[0]} first {decimal(walk.proxy_first)}, {walk.goals[1]} first {decimal(walk.paid_first)}"
+    )
     label = f"{walk.agent}: {first}"
     frame = f'<rect class="frame" width="{side}" height="{side}"/>'
     body = f'<rect class="walls" width="{side}" height="{side}"/>{"".join(parts)}{frame}{outline}{objects}'
@@ -56,11 +67,11 @@ def maze_svg(level: Level, corner_size: int, walk: Walk) -> Markup:
     return opening + Markup(body) + Markup("</svg>")
 
 
-def outcome_bar(corner_first: float, cheese_first: float) -> Markup:
-    """A bar of corner first, neither, cheese first."""
-    neither = max(0.0, 1 - corner_first - cheese_first)
+def outcome_bar(proxy_first: float, paid_first: float) -> Markup:
+    """A bar of proxy goal first, neither, paid goal first."""
+    neither = max(0.0, 1 - proxy_first - paid_first)
     spans, at = [], 0.0
-    for share, colour in ((corner_first, CORNER), (neither, PALE), (cheese_first, CHEESE)):
+    for share, colour in ((proxy_first, PROXY), (neither, PALE), (paid_first, PAID)):
         spans.append(f'<rect x="{100 * at:.2f}" width="{100 * share:.2f}" height="6" fill="{colour}"/>')
         at += share
     return Markup(
@@ -68,7 +79,7 @@ def outcome_bar(corner_first: float, cheese_first: float) -> Markup:
     )
 
 
-def _cell(row: int, column: int, size: int, in_corner: bool, is_cheese: bool, walk: Walk) -> str:
+def _cell(row: int, column: int, size: int, in_corner: bool, is_end: bool, walk: Walk) -> str:
     number, x, y = row * size + column, column * _CELL, row * _CELL
     probabilities, visited = walk.policy[number], walk.visits[number]
     kind = "free corner" if in_corner else "free"
@@ -78,7 +89,7 @@ def _cell(row: int, column: int, size: int, in_corner: bool, is_cheese: bool, wa
             f'<rect class="visited" x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" opacity="{0.55 * visited:.3f}"/>'
         )
     told = ", ".join(f"{move} {decimal(p)}" for move, p in zip(MOVES, probabilities, strict=True))
-    if not is_cheese:  # no move is made there
+    if not is_end:  # no move is made there
         shapes += [
             f'<use class="arrow" href="#move-{move}" x="{x}" y="{y}" opacity="{probability:.3f}"/>'
             for move, probability in zip(MOVES, probabilities, strict=True)

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from .style import CHEESE, CORNER
+from .style import PAID, PROXY
 
 
 def data_uri(image: np.ndarray) -> str:
@@ -18,7 +18,7 @@ def coloured(image: np.ndarray) -> np.ndarray:
     """(height, width, 3) uint8."""
     values = np.nan_to_num(np.asarray(image, dtype=float))
     values = values / max(np.abs(values).max(), 1e-30)
-    ends = np.array([_rgb(CORNER), _rgb(CHEESE)])
+    ends = np.array([_rgb(PROXY), _rgb(PAID)])
     end = ends[(values > 0).astype(int)]
     return (255 + np.abs(values)[..., None] * (end - 255)).round().astype(np.uint8)
 

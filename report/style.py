@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Corner is blue, cheese is amber, wherever they appear: curves, cuts, mazes, tables.
-CORNER, CHEESE, INK, GREY, PALE, VIOLET = "#1f5fa8", "#c77700", "#1f2937", "#6b7280", "#b6bcc6", "#7a4fa3"
+# The proxy goal is blue, the paid one amber, wherever they appear: curves, cuts, mazes, tables.
+PROXY, PAID, INK, GREY, PALE, VIOLET = "#1f5fa8", "#c77700", "#1f2937", "#6b7280", "#b6bcc6", "#7a4fa3"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 
 
@@ -18,14 +18,6 @@ class MeasureStyle:
     means: str
 
 
-MAZE_MEASURES = {
-    "corner_reach": MeasureStyle(CORNER, "corner-seeking"),
-    "cheese_from_corner": MeasureStyle(CHEESE, "cheese-seeking"),
-    "corner_first": MeasureStyle("#5d97d3", "corner before cheese"),
-    "cheese_first": MeasureStyle("#e0a23c", "cheese before corner"),
-    "cheese_return": MeasureStyle("#8a5a14", "what training rewards"),
-    "navigation": MeasureStyle("#3f8f6b", "finding the way"),
-}
 DIGIT_COLOURS = (
     *("#1f5fa8", "#c77700", "#3f8f6b", "#b4534b", "#7a4fa3"),
     *("#8a5a14", "#c0559a", "#4b5563", "#8a941c", "#1793a3"),
@@ -34,11 +26,6 @@ DIGIT_STYLES = {
     f"digit_{digit}": MeasureStyle(colour, f"images of a {digit} are called a {digit}")
     for digit, colour in enumerate(DIGIT_COLOURS)
 }
-GOAL_COLOURS = {"corner": CORNER, "cheese": CHEESE} | {
-    name: style.colour for name, style in DIGIT_STYLES.items()
-}
-GOAL_MEASURES = {"corner": "corner_reach", "cheese": "cheese_from_corner"}
-
 _AXIS = {
     "gridcolor": "#e8eaee",
     "linecolor": "#c3c8d0",

@@ -14,7 +14,7 @@ from .digit_inputs import DigitInputs
 from .inputs import dig, without_cut
 from .kinds import AnyInputs, inputs_of
 from .maze_inputs import MazeInputs
-from .style import GOAL_MEASURES, between, decimal
+from .style import between, decimal
 
 _HEADINGS = {"uniform": "random", "best": "shortest"}
 
@@ -88,12 +88,12 @@ def _cell(measure: dict[str, float | None], with_interval: bool) -> Text:
 
 def _maze_cuts(inputs: MazeInputs) -> Table:
     """The most selective cut of each goal, and below it its most selective control."""
-    table = _cut_table(tuple(GOAL_MEASURES.values()))
+    table = _cut_table(tuple(inputs.goal_measures.values()))
 
     def cells(row: dict[str, Any]) -> list[Any]:
-        return [dig(row, "retention", measure) for measure in GOAL_MEASURES.values()]
+        return [dig(row, "retention", measure) for measure in inputs.goal_measures.values()]
 
-    for goal in GOAL_MEASURES:
+    for goal in inputs.goals:
         cut = inputs.best_cut(goal)
         if cut is not None:
             _add_beside_control(table, cut, inputs.best_control(cut), cells)

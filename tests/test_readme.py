@@ -27,6 +27,19 @@ def test_the_python_tour_runs_as_printed(
     assert "corner_reach" in said
 
 
+def test_the_recipe_for_any_agent_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (recipe,) = (block for block in blocks if "stable_baselines3" in block)
+    assert recipe.count("5_000") == 1
+    monkeypatch.chdir(tmp_path)
+    exec(recipe.replace("5_000", "500"), {})  # two rollouts of 256 steps, 4 minibatches, 10 epochs
+    said = capsys.readouterr().out
+    assert said.startswith("[1.")
+    assert "(80, " in said
+
+
 def test_commands_and_files_that_the_readme_names_are_there() -> None:
     text, root = README.read_text(), README.parent
     for link in re.findall(r"\]\(([^)#]+)\)", text):

@@ -19,6 +19,7 @@ class CheeseInCorner(World):
 
     name: ClassVar[str] = "corner"
     title: ClassVar[str] = "cheese in the corner"
+    marks_corner: ClassVar[bool] = True
     distributions: ClassVar[Mapping[str, str]] = {
         TRAINING: "the cheese in the corner region",
         SHIFTED: "the cheese anywhere",
@@ -117,4 +118,7 @@ class CheeseInCorner(World):
     @property
     def goals(self) -> tuple[WorldGoal, WorldGoal]:
         """The corner, then the cheese."""
-        return WorldGoal("corner", "corner_reach"), WorldGoal("cheese", "cheese_from_corner")
+        return (
+            WorldGoal("corner", "corner_reach", "corner_first"),
+            WorldGoal("cheese", "cheese_from_corner", "cheese_first"),
+        )

@@ -6,7 +6,7 @@ from goalcut.ablate.goal import Goal
 from goalcut.ablate.judge import Judge
 from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
 from goalcut.ablate.tuned import TuneSettings, tune_doses
-from goalcut.agents.behaviour import MEASURES, ExactBehaviour
+from goalcut.agents.behaviour import ExactBehaviour
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPO, PPOSettings
@@ -14,7 +14,7 @@ from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 from goalcut.envs.generator import Split
 
 WORLD = CheeseInCorner(size=5, corner_size=3)
-GOALS = {goal.name: goal for goal in maze_goals()}
+GOALS = {goal.name: goal for goal in maze_goals(WORLD)}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_the_trained_agent_retains_all_and_the_untrained_nothing(agent) -> None:
     said = judge(agent)
     for theta, expected in ((agent[1], 1.0), (agent[0], 0.0)):
         verdict = said.judge(theta)
-        assert set(verdict.measures) == set(MEASURES)
+        assert set(verdict.measures) == {measure.name for measure in WORLD.measures}
         for name, kept in verdict.retention.items():
             assert kept == pytest.approx(expected, abs=1e-9), name
         assert verdict.selectivity == pytest.approx({"corner": 0.0, "cheese": 0.0}, abs=1e-9)

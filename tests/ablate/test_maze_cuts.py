@@ -15,7 +15,7 @@ from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.training import train
 from goalcut.analysis import temporal_svd
 from goalcut.analysis.temporal_svd import directions
-from goalcut.envs.generator import CheeseInCorner
+from goalcut.envs import CheeseInCorner
 
 TRAINING = TrainSettings(
     world=CheeseInCorner(size=5, corner_size=3),
@@ -66,7 +66,7 @@ def test_each_goal_of_a_maze_is_cut_by_its_own_time_in_every_way(ablation: MazeA
 
 
 def test_only_cuts_of_the_late_goal_also_rewind_to_before_it_was_learned(ablation: MazeAblation) -> None:
-    plans = maze_cuts(ablation.directions, 4, 2, 8, maze_goals())
+    plans = maze_cuts(ablation.directions, 4, 2, 8, maze_goals(CheeseInCorner()))
     assert {plan.goal.name: plan.rewinds for plan in plans} == {"corner": (), "cheese": (4 / 10,)}
     rows = ablation.rows()[0]
     back = [row for row in rows if row.recipe.get("control") == "rewind"]

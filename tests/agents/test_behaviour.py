@@ -4,9 +4,8 @@ import torch
 from torch.func import functional_call
 
 from goalcut.agents.behaviour import (
-    MEASURES,
     ExactBehaviour,
-    LevelChains,
+    action_probabilities,
     best_hitting,
     hitting_probabilities,
     navigation,
@@ -15,10 +14,16 @@ from goalcut.agents.behaviour import (
 )
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout
-from goalcut.envs import STEPS, CheeseInCorner, CheeseMaze, make_levels
+from goalcut.envs import STEPS, CheeseInCorner, CheeseMaze, StateGraph, make_levels
+from goalcut.envs.world import Event
 
 WORLD = CheeseInCorner(size=7, corner_size=3, start="random")
 HORIZON = 56
+MEASURES = [measure.name for measure in WORLD.measures]
+
+
+def corner_and_cheese(graph: StateGraph) -> tuple[torch.Tensor, torch.Tensor]:
+    return graph.event(Event("corner")), graph.event(Event("cheese"))
 
 
 def opinionated_network(seed: int = 0) -> torch.nn.Module:
@@ -29,7 +34,7 @@ def opinionated_network(seed: int = 0) -> torch.nn.Module:
     return network
 
 
-def dense_hitting(policy, chains, level, target, avoid, horizon) -> np.ndarray:
+def dense_hitting(policy, graph, level, target, avoid, horizon) -> np.ndarray:
     """The same probability by a dense float64 transition matrix with absorbing states."""
     width = policy.shape[1]
     P = np.zeros((width, width))
@@ -38,41 +43,42 @@ def dense_hitting(policy, chains, level, target, avoid, horizon) -> np.ndarray:
             P[cell, cell] = 1
             continue
         for action in range(4):
-            P[cell, int(chains.next[level, cell, action])] += float(policy[level, cell, action])
+            P[cell, int(graph.next[level, cell, action])] += float(policy[level, cell, action])
     return np.linalg.matrix_power(P, horizon) @ target.astype(float)
 
 
 def test_hitting_probabilities_agree_with_a_dense_transition_matrix() -> None:
-    chains = LevelChains(make_levels(WORLD, 6, seed=0, split="test"), WORLD.corner_size)
-    policy = chains.action_probabilities(network_policy(opinionated_network())).detach()
+    graph = StateGraph(make_levels(WORLD, 6, seed=0, split="test"))
+    corner, cheese = corner_and_cheese(graph)
+    policy = action_probabilities(network_policy(opinionated_network()), graph).detach()
     questions = (
-        torch.stack([chains.cheese, chains.corner]),
-        torch.stack([chains.corner & ~chains.cheese, chains.cheese]),
+        torch.stack([cheese, corner]),
+        torch.stack([corner & ~cheese, cheese]),
     )
-    fast = hitting_probabilities(policy, chains.next, *questions, HORIZON)
+    fast = hitting_probabilities(policy, graph.next, *questions, HORIZON)
     for question in range(2):
         for level in range(6):
             target, avoid = (part[question, level].numpy() for part in questions)
-            slow = dense_hitting(policy, chains, level, target, avoid & ~target, HORIZON)
+            slow = dense_hitting(policy, graph, level, target, avoid & ~target, HORIZON)
             np.testing.assert_allclose(fast[question, level], slow, atol=1e-5)
 
 
 def test_every_move_leads_where_the_environment_goes() -> None:
     levels = make_levels(WORLD, 20, seed=1)
-    chains = LevelChains(levels, WORLD.corner_size)
-    cells = np.argsort(levels.walls.reshape(20, -1), axis=1, kind="stable")[:, : chains.free.shape[1]]
+    graph = StateGraph(levels)
+    cells = np.argsort(levels.walls.reshape(20, -1), axis=1, kind="stable")[:, : graph.real.shape[1]]
     for level in range(20):
         for number, cell in enumerate(cells[level]):
             for action, (down, right) in enumerate(STEPS):
                 row, column = cell // 7 + down, cell % 7 + right
                 inside = 0 <= row < 7 and 0 <= column < 7 and not levels.walls[level, row, column]
                 expected = row * 7 + column if inside else cell
-                assert cells[level][chains.next[level, number, action]] == expected
-                assert bool(chains.bumps[level, number, action]) is not bool(inside)
+                assert cells[level][graph.next[level, number, action]] == expected
+                assert bool(graph.bumps[level, number, action]) is not bool(inside)
 
 
 def monte_carlo(
-    env: CheeseMaze, policy, episodes: int, seed: int, corner: torch.Tensor
+    env: CheeseMaze, levels, policy, episodes: int, seed: int, corner: torch.Tensor
 ) -> dict[str, np.ndarray]:
     """Outcomes of real episodes, one per environment: what was entered first, and whether at all."""
     generator = torch.Generator().manual_seed(seed)
@@ -81,7 +87,7 @@ def monte_carlo(
         env.reset()
         size = env.num_envs
         cheese_at, corner_at = torch.full((size,), 10**6), torch.full((size,), 10**6)
-        cheese = env._cheese.clone()
+        cheese = torch.from_numpy(levels.cheese)[env.level]
         for t in range(env.time_limit):
             with torch.no_grad():
                 probabilities = policy(env.observations)
@@ -103,12 +109,12 @@ def test_exact_measures_agree_with_20_000_real_episodes_within_three_standard_er
         exact = {name: float(value.mean()) for name, value in behaviour.measure(policy).items()}
     corner = torch.zeros(7, 7, dtype=torch.bool)
     corner[:3, 4:] = True
-    for chains, names in (
-        (behaviour.conflict, ("corner_reach", "corner_first", "cheese_first")),
-        (behaviour.training, ("cheese_return",)),
+    for graph, names in (
+        (behaviour.graphs["conflict"], ("corner_reach", "corner_first", "cheese_first")),
+        (behaviour.graphs["training"], ("cheese_return",)),
     ):
-        env = CheeseMaze(chains.levels, 5000, seed=3, time_limit=HORIZON, cheese_ends_episode=False)
-        seen = monte_carlo(env, policy, 20_000, 4, corner.flatten())
+        env = CheeseMaze(graph.levels, 5000, seed=3, time_limit=HORIZON, endless=True)
+        seen = monte_carlo(env, graph.levels, policy, 20_000, 4, corner.flatten())
         for name in names:
             error = seen[name].std() / np.sqrt(20_000)
             assert error > 0
@@ -118,7 +124,7 @@ def test_exact_measures_agree_with_20_000_real_episodes_within_three_standard_er
 def test_cheese_return_is_the_return_of_the_real_environment() -> None:
     behaviour = ExactBehaviour.of_world(WORLD, 50, seed=0, split="test", time_limit=HORIZON)
     policy = network_policy(opinionated_network())
-    env = CheeseMaze(behaviour.training.levels, 4000, seed=5, time_limit=HORIZON)
+    env = CheeseMaze(behaviour.graphs["training"].levels, 4000, seed=5, time_limit=HORIZON)
     generator = torch.Generator().manual_seed(6)
     returns: list[float] = []
     open_episodes = torch.ones(4000, dtype=torch.bool)  # the first episode of each only: long ones count too
@@ -137,60 +143,66 @@ def test_cheese_return_is_the_return_of_the_real_environment() -> None:
 def test_cheese_from_corner_agrees_with_walks_from_every_cell_of_the_region() -> None:
     world = CheeseInCorner(size=7, corner_size=3)
     behaviour = ExactBehaviour.of_world(world, 20, seed=0, split="test", time_limit=12)
-    chains = behaviour.cornered
-    policy = chains.action_probabilities(network_policy(opinionated_network())).detach()
+    graph = behaviour.graphs["cornered"]
+    corner, cheese = corner_and_cheese(graph)
+    policy = action_probabilities(network_policy(opinionated_network()), graph).detach()
     measured = behaviour.measure(network_policy(opinionated_network()))["cheese_from_corner"].detach()
     for level in range(20):
-        target, none = chains.cheese[level].numpy(), np.zeros(chains.free.shape[1], dtype=bool)
-        hits = dense_hitting(policy, chains, level, target, none, 12)
-        assert float(measured[level]) == pytest.approx(hits[chains.corner[level].numpy()].mean(), abs=1e-5)
+        target, none = cheese[level].numpy(), np.zeros(graph.real.shape[1], dtype=bool)
+        hits = dense_hitting(policy, graph, level, target, none, 12)
+        assert float(measured[level]) == pytest.approx(hits[corner[level].numpy()].mean(), abs=1e-5)
 
 
-def slow_navigation(policy, chains, level: int, walks: int, rng) -> tuple[float, float]:
+def slow_navigation(policy, graph, level: int, walks: int, rng) -> tuple[float, float]:
     """Moves that find a way on, and all moves, of simulated walks."""
-    starts = np.flatnonzero((chains.free & ~chains.cheese & ~chains.corner)[level].numpy())
-    goals = (chains.cheese | chains.corner)[level].numpy()
+    corner, cheese = corner_and_cheese(graph)
+    starts = np.flatnonzero((graph.real & ~cheese & ~corner)[level].numpy())
+    goals = (cheese | corner)[level].numpy()
     cumulative = np.cumsum(policy[level].numpy(), axis=-1)
     cells, last = rng.choice(starts, walks), np.full(walks, -1)
     going, found, moves = np.ones(walks, dtype=bool), 0, 0
     opposite = {-1: -1, 0: 1, 1: 0, 2: 3, 3: 2}
     back = np.array([opposite[move] for move in (-1, 0, 1, 2, 3)])
-    for _ in range(chains.levels.size):
+    for _ in range(graph.levels.size):
         actions = np.minimum((rng.random(walks)[:, None] > cumulative[cells]).sum(1), 3)
-        bump = chains.bumps[level].numpy()[cells, actions]
+        bump = graph.bumps[level].numpy()[cells, actions]
         turned = actions == back[last + 1]
         moves += going.sum()
         found += (going & ~bump & ~turned).sum()
-        cells = np.where(going, chains.next[level].numpy()[cells, actions], cells)
+        cells = np.where(going, graph.next[level].numpy()[cells, actions], cells)
         last = np.where(going & ~bump, actions, last)
         going = going & ~goals[cells]
     return found, moves
 
 
 def test_navigation_agrees_with_simulated_walks() -> None:
-    chains = LevelChains(make_levels(CheeseInCorner(7, 3, "random", "conflict"), 5, seed=0, split="test"), 3)
-    policy = chains.action_probabilities(network_policy(opinionated_network())).detach()
-    exact = navigation(policy, chains)
+    graph = StateGraph(
+        make_levels(CheeseInCorner(7, 3, "random"), 5, seed=0, split="test", distribution="conflict")
+    )
+    policy = action_probabilities(network_policy(opinionated_network()), graph).detach()
+    exact = navigation(policy, graph)
     rng = np.random.default_rng(0)
     for level in range(5):
-        found, moves = slow_navigation(policy, chains, level, 40_000, rng)
+        found, moves = slow_navigation(policy, graph, level, 40_000, rng)
         assert float(exact[level]) == pytest.approx(found / moves, abs=0.01)
 
 
 def test_navigation_is_one_for_shortest_paths_and_low_for_a_random_walk() -> None:
-    chains = LevelChains(make_levels(CheeseInCorner(9, 3, "random", "conflict"), 30, seed=0, split="test"), 3)
-    goals = (chains.cheese | chains.corner)[None]
+    graph = StateGraph(
+        make_levels(CheeseInCorner(9, 3, "random"), 30, seed=0, split="test", distribution="conflict")
+    )
+    goals = torch.stack(corner_and_cheese(graph)).any(0)[None]
     none = torch.zeros_like(goals)
     # Towards the nearer goal: the action after which the goal is reached in the fewest steps.
-    policy = torch.zeros(*chains.free.shape, 4)
+    policy = torch.zeros(*graph.real.shape, 4)
     for horizon in range(81, -1, -1):
-        reached = best_hitting(chains.next, goals, none, horizon)[0]
-        after = torch.gather(reached, 1, chains.next.flatten(1)).view_as(policy)
+        reached = best_hitting(graph.next, goals, none, horizon)[0]
+        after = torch.gather(reached, 1, graph.next.flatten(1)).view_as(policy)
         policy = torch.where((after.sum(-1) > 0)[:, :, None], after, policy)
     policy = policy / policy.sum(-1, keepdim=True)
-    assert torch.allclose(navigation(policy, chains), torch.ones(30))
-    uniform = chains.action_probabilities(uniform_policy)
-    assert float(navigation(uniform, chains).mean()) < 0.4
+    assert torch.allclose(navigation(policy, graph), torch.ones(30))
+    uniform = action_probabilities(uniform_policy, graph)
+    assert float(navigation(uniform, graph).mean()) < 0.4
 
 
 def test_no_policy_beats_the_best_walker_and_the_best_is_reached_by_none_worse() -> None:

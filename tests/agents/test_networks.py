@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from goalcut.agents.networks import build_network
+from goalcut.agents.networks import NETWORKS, build_network
 from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout, set_parameters
 
 MAZE = (3, 9, 9)
@@ -19,7 +19,11 @@ def test_impala_has_the_published_number_of_parameters() -> None:
     assert count(build_network("impala", (3, 64, 64), 15, seed=0)) == 626_256
 
 
-@pytest.mark.parametrize("name", ["mlp", "conv", "impala"])
+def test_residual_mlp_has_the_parameters_of_jaxgmgs() -> None:
+    assert count(build_network("residual_mlp", (3, 13, 13), 4, seed=0)) == 98_693
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [5, 9, 13])
 def test_every_network_gives_logits_and_values_in_float32(name: str, size: int) -> None:
     planes = torch.randint(2, (7, 3, size, size), dtype=torch.uint8)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn.utils import clip_grad_norm_
 
 from goalcut.agents.gradient_log import GradientLog, GradientLogWriter, Row
@@ -69,6 +70,36 @@ def test_halves_are_the_gradients_of_their_own_samples(tmp_path: Path) -> None:
         np.testing.assert_allclose(
             log.rows(half=half).panel(0, log.parameters)[0], gradient, rtol=2e-3, atol=1e-5
         )
+
+
+def test_one_backward_pass_is_told_apart_by_views_of_the_parameters(tmp_path: Path) -> None:
+    """The second update's half A leaves the last bias out: nothing of the first may be left there."""
+    network, optimizer, inputs, targets = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path, per_update=True)
+    alone: dict[str, list[np.ndarray]] = {"A": [], "B": []}
+    names = [name for name, _ in network.named_parameters()]
+    for update in range(2):
+        views = recorder.half_a_views()
+        chosen = names[:-1] if update else names
+        of_a = {name: views[parameter] for name, parameter in network.named_parameters() if name in chosen}
+        loss_a = 0.5 * (functional_call(network, of_a, inputs[:16]) - targets[:16]).square().mean()
+        loss_b = loss_of(network, inputs[16:], targets[16:], 0.5)
+        for half, loss in (("A", loss_a), ("B", loss_b)):
+            given = list(of_a.values()) if half == "A" else list(network.parameters())
+            parts = torch.autograd.grad(loss, given, retain_graph=True)
+            alone[half].append(torch.cat([part.reshape(-1) for part in parts]).numpy().copy())
+        recorder._half_a.zero_()  # what was looked at above is no part of the update
+        optimizer.zero_grad()
+        (loss_a + loss_b).backward()
+        optimizer.step()
+    recorder.close()
+    log = GradientLog(tmp_path)
+    half_a, whole = (rows.panel(0, log.parameters) for rows in (log.rows(half="A"), log.rows()))
+    near = {"rtol": 2e-3, "atol": 1e-5}
+    np.testing.assert_allclose(half_a[0], alone["A"][0], **near)
+    np.testing.assert_allclose(half_a[1, :-2], alone["A"][1], **near)
+    assert half_a[1, -2:].tolist() == [0, 0]
+    np.testing.assert_allclose(whole[0], alone["A"][0] + alone["B"][0], **near)
 
 
 def test_an_averaged_row_is_the_mean_over_its_updates(tmp_path: Path) -> None:

@@ -162,6 +162,11 @@ def test_the_module_runs_as_the_command_does() -> None:
         (["fly", "X"], ["fly", "train"]),
         (["train", "X", "--device", "abacus"], ["device", "abacus", "cpu"]),
         (["ablate", "X", "--levels", "0"], ["levels", "0"]),
+        (["analyze", "X", "--dask", "foo"], ["dask", "foo", "tcp://host:port"]),
+        (["mnist", "X", "--analyze.dask", "foo"], ["dask", "foo", "tcp://host:port"]),
+        (["train", "X", "--log", "csv", "paper"], ["paper", "tensorboard"]),
+        (["mnist", "X", "--table", "--log", "csv"], ["log", "csv", "table"]),
+        (["logs", "X", "--to"], ["to", "csv", "wandb"]),
         (["ablate", "X", "--tuning-levels", "3"], ["tuning_levels", "3", "8"]),
         (["train"], ["PATH"]),
         ([], ["usage"]),
@@ -192,8 +197,53 @@ def test_another_run_in_the_directory_exits_with_2(copied: Path, capfd: pytest.C
     assert "holds another run: seed is 0 there, 5 here" in said
 
 
+def test_a_run_at_work_in_another_process_exits_with_2_and_says_what_is_done(
+    copied: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for doing, words in (
+        ("ablated", ["ablate", copied, *ABLATE]),
+        ("analyzed", ["analyze", copied]),
+        ("logged", ["logs", copied]),
+    ):
+        with Run(copied).locked(doing):
+            code, said = failure(capfd, *words)
+        assert code == 2
+        assert said == f"goalcut: {copied} is being {doing} by another process: wait for it"
+        assert goalcut(*words) == 0
+
+
+def test_logs_of_a_finished_run_are_what_training_would_have_logged(
+    copied: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert goalcut("logs", copied, "--to", "csv", "tensorboard") == 0
+    assert goalcut("train", tmp_path / "logged", *TINY, "--log", "csv", "tensorboard") == 0
+    headers = [
+        (directory / "progress.csv").read_text().partition("\n")[0]
+        for directory in (copied, tmp_path / "logged")
+    ]
+    assert headers[0] == headers[1]
+    for directory in (copied, tmp_path / "logged"):
+        lines = (directory / "progress.csv").read_text().splitlines()
+        assert len(lines) == 1 + len(Run(directory).progress())
+        assert list((directory / "tensorboard").glob("events.out.tfevents.*"))
+    assert goalcut("train", copied, *TINY, "--log", "csv") == 0
+    assert f"already trained; for its logs: goalcut logs {copied} --to csv" in capfd.readouterr().err
+
+
+def test_a_log_that_is_not_installed_exits_with_2_before_anything_is_made(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    code, said = failure(capfd, "train", tmp_path / "run", *TINY, "--log", "wandb")
+    assert (code, said) == (
+        2,
+        "goalcut: log is 'wandb', which is not installed: pip install 'goalcut[wandb]'",
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_missing_run_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    for command in ("evaluate", "analyze", "ablate", "report"):
+    for command in ("evaluate", "analyze", "ablate", "report", "logs"):
         code, said = failure(capfd, command, tmp_path / "nothing")
         assert code == 1
         assert "config.json is missing" in said

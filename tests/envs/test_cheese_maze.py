@@ -59,9 +59,9 @@ class PlainMouse:
 def test_random_play_agrees_with_a_plain_mouse(
     size: int, start: str, time_limit: int | None, cheese_ends: bool
 ) -> None:
-    settings = CheeseInCorner(size=size, corner_size=size // 2, start=start, cheese="anywhere")  # type: ignore[arg-type]
-    levels = make_levels(settings, 40, seed=size)
-    env = CheeseMaze(levels, 25, seed=4, time_limit=time_limit, cheese_ends_episode=cheese_ends)
+    settings = CheeseInCorner(size=size, corner_size=size // 2, start=start)  # type: ignore[arg-type]
+    levels = make_levels(settings, 40, seed=size, distribution="shifted")
+    env = CheeseMaze(levels, 25, seed=4, time_limit=time_limit, endless=not cheese_ends)
     limit = 8 * size if time_limit is None else time_limit
     assert env.time_limit == limit
     mice = [PlainMouse(levels[number], limit, cheese_ends) for number in env.level.tolist()]
@@ -103,7 +103,7 @@ CORRIDOR = ascii.parse(
 
 
 def corridor(num_envs: int = 1, **settings: object) -> CheeseMaze:
-    return CheeseMaze(Levels.of([CORRIDOR]), num_envs, seed=0, **settings)  # type: ignore[arg-type]
+    return CheeseMaze(Levels.of([CORRIDOR], CheeseInCorner()), num_envs, seed=0, **settings)  # type: ignore[arg-type]
 
 
 RIGHT = torch.tensor([3])
@@ -139,7 +139,7 @@ def test_the_step_keeps_where_the_mouse_went_through_the_next_steps() -> None:
 
 
 def test_cheese_that_does_not_end_the_episode_neither_pays_nor_ends_it() -> None:
-    env = corridor(time_limit=9, cheese_ends_episode=False)
+    env = corridor(time_limit=9, endless=True)
     steps = [env.step(RIGHT) for _ in range(9)]
     assert [step.rewards.item() for step in steps] == [0.0] * 9
     assert [step.terminated.item() for step in steps] == [False] * 9
@@ -246,10 +246,13 @@ def test_the_default_time_limit_is_eight_times_the_size() -> None:
     [
         ({"num_envs": 0}, "num_envs is 0: give at least 1"),
         ({"num_envs": 2, "time_limit": 0}, "time_limit is 0: give at least 1 step"),
-        ({"num_envs": 2, "levels": Levels.of([CORRIDOR]).take(slice(0, 0))}, "levels is empty"),
+        (
+            {"num_envs": 2, "levels": Levels.of([CORRIDOR], CheeseInCorner()).take(slice(0, 0))},
+            "levels is empty",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused_by_name_and_value(wrong: dict, message: str) -> None:
-    arguments = {"levels": Levels.of([CORRIDOR]), "seed": 0} | wrong
+    arguments = {"levels": Levels.of([CORRIDOR], CheeseInCorner()), "seed": 0} | wrong
     with pytest.raises(ValueError, match=message):
         CheeseMaze(**arguments)

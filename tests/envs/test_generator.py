@@ -91,7 +91,7 @@ def test_a_level_number_beyond_32_bits_is_a_level_of_its_own() -> None:
 def test_seeds_give_different_levels_and_walls_do_not_depend_on_the_objects_settings() -> None:
     first, second = (make_levels(CheeseInCorner(size=13), 500, seed=seed) for seed in (0, 1))
     assert not layouts(first) & layouts(second)
-    moved = make_levels(CheeseInCorner(size=13, cheese="conflict", start="random"), 500, seed=0)
+    moved = make_levels(CheeseInCorner(size=13, start="random"), 500, seed=0, distribution="conflict")
     assert np.array_equal(first.walls, moved.walls)
 
 
@@ -138,14 +138,14 @@ def cell_counts_match(cells: np.ndarray, allowed: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("start", ["bottom_left", "random"])
-@pytest.mark.parametrize("cheese", ["corner", "anywhere", "conflict"])
+@pytest.mark.parametrize("cheese", ["training", "shifted", "conflict"])
 @pytest.mark.parametrize("corner_size", [1, 3, 5])
 def test_cheese_is_uniform_over_the_cells_it_may_lie_on(start: str, cheese: str, corner_size: int) -> None:
-    settings = CheeseInCorner(size=9, corner_size=corner_size, start=start, cheese=cheese)  # type: ignore[arg-type]
-    levels = make_levels(settings, 20_000, seed=8)
+    settings = CheeseInCorner(size=9, corner_size=corner_size, start=start)  # type: ignore[arg-type]
+    levels = make_levels(settings, 20_000, seed=8, distribution=cheese)
     free = ~levels.walls.reshape(len(levels), -1)
     region = corner_region(9, corner_size).ravel()
-    allowed = {"corner": free & region, "anywhere": free, "conflict": free & ~region}[cheese].copy()
+    allowed = {"training": free & region, "shifted": free, "conflict": free & ~region}[cheese].copy()
     if start == "bottom_left":
         assert (levels.mouse == 8 * 9).all()
         allowed[:, 8 * 9] = False
@@ -160,8 +160,8 @@ def test_cheese_is_uniform_over_the_cells_it_may_lie_on(start: str, cheese: str,
 @pytest.mark.parametrize("corner_size", [1, 5, 8])
 @pytest.mark.parametrize("start", ["bottom_left", "random"])
 def test_conflict_levels_have_both_objects_outside_the_corner_region(corner_size: int, start: str) -> None:
-    settings = CheeseInCorner(size=9, corner_size=corner_size, start=start, cheese="conflict")  # type: ignore[arg-type]
-    levels = make_levels(settings, 3000, seed=2, split="test")
+    settings = CheeseInCorner(size=9, corner_size=corner_size, start=start)  # type: ignore[arg-type]
+    levels = make_levels(settings, 3000, seed=2, split="test", distribution="conflict")
     region = corner_region(9, corner_size).ravel()
     assert not region[levels.mouse].any()
     assert not region[levels.cheese].any()
@@ -198,11 +198,11 @@ def test_ood_levels_only_move_the_cheese_of_the_levels_they_touch() -> None:
         ({"corner_size": 0}, "corner_size is 0: give 1 to size"),
         ({"corner_size": 10}, "corner_size is 10: give 1 to size, which is 9"),
         ({"start": "middle"}, "start is 'middle': give 'bottom_left' or 'random'"),
-        ({"cheese": "nowhere"}, "cheese is 'nowhere': give"),
+        ({"layout": "spiral"}, "layout is 'spiral': give one of tree, braid"),
+        ({"wall_density": 0.9}, "wall_density is 0.9: give a share from 0 to 0.8"),
         ({"ood_share": -0.1}, "ood_share is -0.1: give a share"),
         ({"ood_share": 1.5}, "ood_share is 1.5: give a share"),
         ({"ood_share": float("nan")}, "ood_share is nan: give a share"),
-        ({"cheese": "conflict", "corner_size": 9}, "corner_size is 9, the whole maze"),
     ],
 )
 def test_wrong_settings_are_refused_by_name_and_value(wrong: dict, message: str) -> None:
@@ -210,7 +210,14 @@ def test_wrong_settings_are_refused_by_name_and_value(wrong: dict, message: str)
         CheeseInCorner(**wrong)
 
 
-def test_wrong_split_and_negative_indices_are_refused() -> None:
+def test_a_corner_region_that_is_the_whole_maze_has_no_conflict_levels() -> None:
+    with pytest.raises(ValueError, match="corner_size is 9, the whole maze"):
+        make_levels(CheeseInCorner(corner_size=9), 3, seed=0, distribution="conflict")
+
+
+def test_wrong_split_distribution_and_negative_indices_are_refused() -> None:
+    with pytest.raises(ValueError, match="distribution is 'nowhere': give one of training, shifted"):
+        make_levels(CheeseInCorner(), 3, seed=0, distribution="nowhere")
     with pytest.raises(ValueError, match="split is 'valid': give one of train, tune, test"):
         make_levels(CheeseInCorner(), 3, seed=0, split="valid")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a level index is -2"):

@@ -15,7 +15,6 @@ from safetensors.numpy import save_file
 from goalcut.ablate.digit_cuts import DigitAblateSettings, DigitAblation
 from goalcut.ablate.table import save_table
 from goalcut.ablate.tuned import TuneSettings
-from goalcut.agents.behaviour import MEASURES
 from goalcut.agents.classification import DigitSettings
 from goalcut.agents.digit_run import DigitRun, train_digits
 from goalcut.agents.files import save_tensors, write_json
@@ -26,7 +25,7 @@ from goalcut.agents.run_directory import settings_to_json
 from goalcut.agents.training import train
 from goalcut.analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from goalcut.analysis.directions import Directions
-from goalcut.envs.generator import CheeseInCorner
+from goalcut.envs import CheeseInCorner
 
 TINY = TrainSettings(
     world=CheeseInCorner(size=5, corner_size=2),
@@ -37,6 +36,7 @@ TINY = TrainSettings(
     measure_levels=8,
     threads=1,
 )
+MEASURES = [measure.name for measure in TINY.world.measures]
 NASTY = "cut <b>&\"'</script>"
 
 
@@ -200,8 +200,8 @@ def _add_analysis(run: Run, rng: np.random.Generator, count: int) -> None:
             "module_shares": {name: share.tolist() for name, share in zip(modules, shares, strict=True)},
         },
         "behaviour": {
-            "corner_passes_env_steps": split,
-            "cheese_retention_there": 0.14,
+            "proxy_passes_env_steps": split,
+            "paid_retention_there": 0.14,
             "change_points": {name: [split] for name in MEASURES},
         },
     }

@@ -15,7 +15,7 @@ from goalcut.report.digit_inputs import DigitInputs
 from goalcut.report.first_layer import RANDOM, filters, layer_pictures, leading_image
 from goalcut.report.pictures import coloured, png
 from goalcut.report.profile_figures import on_time_axis
-from goalcut.report.style import CHEESE, CORNER
+from goalcut.report.style import PAID, PROXY
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +77,9 @@ def test_a_cnn_without_an_analysis_has_no_pictures(tmp_path):
 
 def test_colours_diverge_from_white_on_one_scale():
     pixels = coloured(np.array([[2.0, 0.0, -1.0, np.nan]]))[0]
-    assert bytes(pixels[0]).hex() == CHEESE.removeprefix("#")
+    assert bytes(pixels[0]).hex() == PAID.removeprefix("#")
     assert pixels[1].tolist() == pixels[3].tolist() == [255, 255, 255]
-    half = [(255 + c) / 2 for c in bytes.fromhex(CORNER.removeprefix("#"))]
+    half = [(255 + c) / 2 for c in bytes.fromhex(PROXY.removeprefix("#"))]
     np.testing.assert_allclose(pixels[2], half, atol=0.51)
 
 

@@ -38,10 +38,10 @@ def test_exact_probabilities_are_those_of_the_measures(inputs, shown):
     with torch.no_grad():
         measured = behaviour.measure(network_policy(run.network()))
     for level in shown:
-        assert level.level == behaviour.conflict.levels[level.number]
+        assert level.level == behaviour.graphs["conflict"].levels[level.number]
         trained = level.walks[0]
-        assert trained.corner_first == pytest.approx(float(measured["corner_first"][level.number]), abs=1e-5)
-        assert trained.cheese_first == pytest.approx(float(measured["cheese_first"][level.number]), abs=1e-5)
+        assert trained.proxy_first == pytest.approx(float(measured["corner_first"][level.number]), abs=1e-5)
+        assert trained.paid_first == pytest.approx(float(measured["cheese_first"][level.number]), abs=1e-5)
 
 
 def test_visits_begin_at_the_mouse_and_end_at_the_goals(shown):
@@ -50,7 +50,7 @@ def test_visits_begin_at_the_mouse_and_end_at_the_goals(shown):
         mouse, cheese = (row * size + column for row, column in (level.level.mouse, level.level.cheese))
         for walk in level.walks:
             assert walk.visits[mouse] == pytest.approx(1)
-            assert walk.visits[cheese] == pytest.approx(walk.cheese_first, abs=1e-5)
+            assert walk.visits[cheese] == pytest.approx(walk.paid_first, abs=1e-5)
             assert walk.visits[level.level.walls.ravel()].sum() == 0
 
 

@@ -54,7 +54,7 @@ def test_the_passing_lies_on_the_curve(trained_directory):
     passing = inputs.passing()
     assert passing is not None
     assert passing.env_steps == pytest.approx(1400)
-    assert passing.cheese_retention == pytest.approx(0.4)
+    assert passing.paid_retention == pytest.approx(0.4)
 
 
 def test_what_counts_as_learned_is_what_the_analysis_took(full_directory):
