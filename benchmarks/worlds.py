@@ -1,7 +1,7 @@
-"""How fast worlds are: levels made, environment steps, and the same steps by Gymnasium's own vector.
+"""How fast worlds are: levels made and environment steps, of every world and layout, and beside Gymnasium's own vector.
 
-Run `python benchmarks/worlds.py`: about 30 seconds. Every figure is of this machine and this moment; the ratios of
-one run are what compares.
+Run `python benchmarks/worlds.py`: half a minute, and eight seconds for every world. Every figure is of this machine and
+this moment; the ratios of one run are what compares.
 """
 
 import time
@@ -16,38 +16,41 @@ from rich.console import Console
 from rich.table import Table
 
 from goalcut.envs import (
+    WORLDS,
     CheeseInCorner,
     CheeseMaze,
     CheeseMazeEnv,
     CheeseMazeVectorEnv,
+    World,
     distances,
     make_levels,
 )
+from goalcut.envs.layouts import LAYOUTS
 
 SIZES = (5, 9, 13, 25)
 BATCHES = (1, 16, 256, 1024, 4096)
 STEP_SIZES = (9, 13)
+WORLD_BATCHES = (256, 1024, 4096)
 SECONDS = 0.6  # per figure
+WORLD_SECONDS = 0.3  # the same in the table of all worlds
 NUM_LEVELS = 4096
 
 
-def rate(work: Callable[[], int]) -> float:
+def rate(work: Callable[[], int], seconds: float = SECONDS) -> float:
     """Units of work per second over all repetitions that fit, after one to warm up.
 
     The mean, not the best: all episodes start together, so the steps between two waves of resets are cheaper.
     """
     work()
     units, start = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - start) < SECONDS:
+    while (elapsed := time.perf_counter() - start) < seconds:
         units += work()
     return units / elapsed
 
 
-def maker(size: int, split: Any, count: int = 2000) -> Callable[[], int]:
-    settings = CheeseInCorner(size=size, corner_size=size // 2)
-
+def maker(world: World, split: Any = "train", count: int = 2000) -> Callable[[], int]:
     def work() -> int:
-        return len(make_levels(settings, count, seed=0, split=split))
+        return len(make_levels(world, count, seed=0, split=split))
 
     return work
 
@@ -76,12 +79,50 @@ def random_actions(num_envs: int) -> np.ndarray:
     return np.random.default_rng(0).integers(4, size=(steps, num_envs))
 
 
+def worlds_table() -> Table:
+    table = Table(
+        title="Environment steps per second at the best batch, and levels made, by world and layout",
+        title_justify="left",
+        min_width=70,
+    )
+    for column in ("world", "layout"):
+        table.add_column(column)
+    for column in ("steps / s", "environments", "steps / corner, tree", "levels / s"):
+        table.add_column(column, justify="right")
+    reference = None
+    for name, card in WORLDS.items():
+        for layout in LAYOUTS:
+            try:
+                world = card(layout=layout)  # type: ignore[arg-type]
+                levels = make_levels(world, NUM_LEVELS, seed=0)
+            except ValueError as error:
+                table.add_row(name, layout, "none", "", "", str(error).partition(":")[0])
+                continue
+            rates = {}
+            for num_envs in WORLD_BATCHES:
+                maze = CheeseMaze(levels, num_envs, seed=0)
+                actions = torch.from_numpy(random_actions(num_envs))
+                rates[num_envs] = rate(stepper(maze.step, actions, num_envs), WORLD_SECONDS)
+            best = max(rates, key=lambda num_envs: rates[num_envs])
+            reference = reference or rates[best]  # the first row's
+            table.add_row(
+                name,
+                layout,
+                f"{rates[best]:,.0f}",
+                f"{best:,}",
+                f"{rates[best] / reference:.2f}",
+                f"{rate(maker(world), WORLD_SECONDS):,.0f}",
+            )
+    return table
+
+
 def levels_table() -> Table:
     table = Table(title="Levels per second, 2,000 at a time", title_justify="left", min_width=70)
     for column in ("size", "made, train", "made, test", "test / train", "solved", "solved / made"):
         table.add_column(column, justify="right")
     for size in SIZES:
-        train, test, solved = rate(maker(size, "train")), rate(maker(size, "test")), rate(solver(size))
+        world = CheeseInCorner(size=size, corner_size=size // 2)
+        train, test, solved = rate(maker(world)), rate(maker(world, "test")), rate(solver(size))
         figures = (
             f"{train:,.0f}",
             f"{test:,.0f}",
@@ -139,7 +180,8 @@ def main() -> None:
     # A step is ten small operations: threads do not help, and on a busy machine they wait for each other.
     torch.set_num_threads(1)
     console = Console(width=110)
-    console.print(f"one thread, mean over {SECONDS} s a figure")
+    console.print(f"one thread, mean over {SECONDS} s a figure, {WORLD_SECONDS} s in the first table")
+    console.print(worlds_table())
     console.print(levels_table())
     console.print(steps_table())
 

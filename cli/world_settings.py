@@ -67,7 +67,7 @@ class LevelsCommand:
         count: levels of each split to count.
         show: how many of them to draw; 0 draws none.
         png: write those drawn as a picture.
-        gif: write those drawn, each with a shortest walk to what pays.
+        gif: write those drawn, each walked as pays best, by the shortest way.
         cell: pixels along the side of a cell of these.
     """
 

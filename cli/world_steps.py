@@ -8,13 +8,13 @@ from typing import get_args
 import numpy as np
 
 from ..envs.ansi import ansi
-from ..envs.first_pay import steps_to_pay, walk_to_pay
+from ..envs.first_pay import steps_to_pay
 from ..envs.frames import frame, tiled
 from ..envs.generator import Split, make_levels
 from ..envs.hashing import duplicates, shared
 from ..envs.levels import Levels
 from ..envs.picture_files import walks_gif, write_png
-from ..envs.solver import UNREACHABLE
+from ..envs.solver import UNREACHABLE, solution
 from ..envs.world import World
 from .play import play
 from .world_settings import LevelsCommand, PlayCommand
@@ -46,7 +46,7 @@ def levels_step(command: LevelsCommand) -> str:
         paid = drawn.take(np.flatnonzero(steps_to_pay(drawn) != UNREACHABLE))
         if not len(paid):
             raise ValueError("none of the levels drawn has a walk that is paid: leave gif out")
-        walks = [walk_to_pay(level, command.world) for level in paid]
+        walks = [solution(level, command.world) for level in paid]
         walks_gif(command.gif, paid, walks, cell=command.cell, corner_size=corner_size)
         parts.append(f"walked: {command.gif}")
     return "\n\n".join(parts)

@@ -8,7 +8,7 @@ from .ansi import ansi
 from .cheese_maze import CheeseMaze, Step
 from .editing import every_mouse, every_place, moved, with_wall, without_wall
 from .episodes import Episodes, Film, film
-from .first_pay import solvable, steps_to_pay, walk_to_pay
+from .first_pay import solvable, steps_to_pay
 from .frames import frame, tiled
 from .generator import layout_split, make_levels
 from .gymnasium_env import CheeseMazeEnv
@@ -19,11 +19,11 @@ from .moves import default_time_limit, next_cells
 from .mutators import move_mouse, move_thing, mutated, step_mouse, step_thing, toggle_wall
 from .picture_files import episode_gif, write_gif, write_png
 from .planes import observations, plane_names
-from .registration import ENVIRONMENTS, register_environments
-from .solver import connected, distances, optimal_actions, shortest_path
+from .registration import ENVIRONMENTS, WORLD_IDS, register_environments
+from .solver import connected, distances, optimal_actions, shortest_path, solution
 from .state_graph import StateGraph, StateGraphTooLarge
 from .world import World
-from .worlds import WORLDS, CheeseInCorner, world_named
+from .worlds import WORLDS, CheeseInCorner, CheeseOnDish, LineAndGem, StarsAndCheese, world_named
 
 register_environments()
 
@@ -33,14 +33,18 @@ __all__ = [
     "NUM_ACTIONS",
     "STEPS",
     "WORLDS",
+    "WORLD_IDS",
     "CheeseInCorner",
     "CheeseMaze",
     "CheeseMazeEnv",
     "CheeseMazeVectorEnv",
+    "CheeseOnDish",
     "Episodes",
     "Film",
     "Level",
     "Levels",
+    "LineAndGem",
+    "StarsAndCheese",
     "StateGraph",
     "StateGraphTooLarge",
     "Step",
@@ -72,13 +76,13 @@ __all__ = [
     "register_environments",
     "shared",
     "shortest_path",
+    "solution",
     "solvable",
     "step_mouse",
     "step_thing",
     "steps_to_pay",
     "tiled",
     "toggle_wall",
-    "walk_to_pay",
     "with_wall",
     "without_wall",
     "world_named",

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .automaton import automaton_of
 from .levels import NUM_ACTIONS, Levels
-from .moves import default_time_limit, next_cells, touched_sets
+from .moves import beginnings, default_time_limit, next_cells, touched_sets
 from .planes import MOUSE, Painter
 
 
@@ -86,9 +86,10 @@ class CheeseMaze:
         self._next_cells = torch.from_numpy(next_cells(levels.walls)).to(self.device).view(-1)
         self._touched = torch.from_numpy(touched_sets(levels, automaton)).to(self.device).view(-1)
         self._starts = torch.from_numpy(levels.mouse).to(self.device)
+        self._begins = torch.from_numpy(beginnings(levels, automaton)).to(self.device)
         self._painter = Painter(levels, self.device)
         everyone = torch.arange(len(levels), device=self.device)
-        self._first = self._painter.paint(everyone, torch.zeros_like(everyone))
+        self._first = self._painter.paint(everyone, self._begins)
         self._mouse_plane = MOUSE * self.size**2
         self._first.scatter_(1, (self._starts + self._mouse_plane)[:, None], 1)
         self._planes = torch.zeros(num_envs, self._first.shape[1], dtype=torch.uint8, device=self.device)
@@ -108,6 +109,11 @@ class CheeseMaze:
         return self._level
 
     @property
+    def mouse(self) -> Tensor:
+        """Where each mouse is, (N,) int64, cells numbered row by row."""
+        return self._mouse
+
+    @property
     def progress(self) -> Tensor:
         """What has happened in each environment's episode, (N,) int64, a number of the world's automaton."""
         return self._progress
@@ -124,12 +130,21 @@ class CheeseMaze:
 
     def reset(self, levels: Tensor | None = None) -> Tensor:
         """Start every environment anew, in the given levels (N,) or in random ones; returns observations."""
-        everyone = torch.arange(self.num_envs, device=self.device)
-        self._enter(everyone, self._draw(self.num_envs) if levels is None else levels)
+        self.start(torch.arange(self.num_envs, device=self.device), levels)
         return self.observations
 
     def step(self, actions: Tensor) -> Step:
-        """Advance every environment by its action, (N,) int64 in 0…3."""
+        """Advance every environment by its action, (N,) int64 in 0…3, and start anew those whose episode ended."""
+        rewards, terminated, truncated = self.advance(actions)
+        mouse = self._mouse.clone()  # a reset writes into it
+        ended = (terminated | truncated).nonzero()[:, 0]
+        final = self._planes[ended].view(len(ended), self._painter.planes, self.size, self.size)
+        if len(ended):
+            self.start(ended)
+        return Step(self.observations, rewards, terminated, truncated, mouse, ended, final)
+
+    def advance(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same without starting anything anew; rewards (N,) float32, terminated and truncated (N,) bool."""
         cells = self.size * self.size
         self._planes.scatter_(1, (self._mouse + self._mouse_plane)[:, None], 0)
         here = self._level * cells
@@ -140,14 +155,13 @@ class CheeseMaze:
             self._go_on(self._following.take(arrival))
         rewards, terminated = self._rewards.take(arrival), self._ends.take(arrival)
         self._planes.scatter_(1, (mouse + self._mouse_plane)[:, None], 1)
-        self._mouse = mouse.clone()  # a reset writes into it, the step keeps `mouse`
+        self._mouse = mouse
         self._elapsed += 1
-        truncated = (self._elapsed >= self.time_limit) & ~terminated
-        ended = (terminated | truncated).nonzero()[:, 0]
-        final = self._planes[ended].view(len(ended), self._painter.planes, self.size, self.size)
-        if len(ended):
-            self._enter(ended, self._draw(len(ended)))
-        return Step(self.observations, rewards, terminated, truncated, mouse, ended, final)
+        return rewards, terminated, (self._elapsed >= self.time_limit) & ~terminated
+
+    def start(self, environments: Tensor, levels: Tensor | None = None) -> None:
+        """Start these environments (E,) int64 anew, in the given levels (E,) int64 or in random ones."""
+        self._enter(environments, self._draw(len(environments)) if levels is None else levels)
 
     def state(self) -> dict[str, Tensor]:
         """All that changes, to resume from: levels, places, progress, elapsed steps, the generator."""
@@ -186,5 +200,5 @@ class CheeseMaze:
         self._planes[environments] = self._first[levels]
         self._level[environments] = levels
         self._mouse[environments] = self._starts[levels]
-        self._progress[environments] = 0
+        self._progress[environments] = self._begins[levels]
         self._elapsed[environments] = 0

@@ -18,7 +18,7 @@ from goalcut.envs import (
     film,
     frame,
     make_levels,
-    walk_to_pay,
+    solution,
     write_gif,
     write_png,
 )
@@ -124,7 +124,7 @@ def test_a_gif_of_more_colours_than_it_can_hold_comes_close(tmp_path: Path) -> N
 
 def test_walks_of_several_levels_are_shown_side_by_side_until_the_longest_ends(tmp_path: Path) -> None:
     levels = make_levels(WORLD, 2, seed=1)
-    walks = [walk_to_pay(level, WORLD) for level in levels]
+    walks = [solution(level, WORLD) for level in levels]
     walks_gif(tmp_path / "walks.gif", levels, walks, cell=4)
     with Image.open(tmp_path / "walks.gif") as image:
         assert image.n_frames == 1 + max(map(len, walks))  # pyright: ignore

@@ -1,5 +1,6 @@
-"""The Gymnasium environments: checkers without a warning, determinism, pickling, rendering, the vector's resets."""
+"""Every registered world as a Gymnasium environment: checkers without a warning, determinism, pickling, rendering."""
 
+import itertools
 import pickle
 import warnings
 from typing import Any
@@ -7,70 +8,57 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
+from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from gymnasium.wrappers import FlattenObservation
+from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_checker import check_env as check_env_of_stable_baselines3
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from goalcut.envs import (
     ENVIRONMENTS,
+    WORLD_IDS,
+    WORLDS,
     CheeseInCorner,
     CheeseMazeEnv,
-    CheeseMazeVectorEnv,
+    Level,
+    StateGraph,
     ascii,
-    corner_region,
-    frame,
     make_levels,
     observations,
+    plane_names,
     register_environments,
 )
+from goalcut.envs.proxy import event_tables
 
-WORLDS = [
-    {},
-    {"size": 5, "corner_size": 2, "start": "random"},
-    {"cheese": "conflict", "split": "test", "time_limit": 9},
-]
-SMALL = {"size": 5, "corner_size": 2, "start": "random", "cheese": "anywhere"}
+CRUMBS = "goalcut-tests/Crumbs-v0"
+IDS = [*WORLD_IDS.values(), CRUMBS]
+SMALL = {"size": 7, "corner_size": 3, "start": "random", "distribution": "shifted"}
+SETTINGS = [{}, SMALL, {"split": "test", "time_limit": 9, "ood_share": 0.5}]
+RIGHT, LEFT = 3, 2
 
 
-def single(name: str = "goalcut/CheeseMaze-v0", **settings: Any) -> Any:
+def single(name: str, **settings: Any) -> Any:
     return gymnasium.make(name, **settings)
 
 
-def vector(name: str = "goalcut/CheeseMaze-v0", **settings: Any) -> VectorEnv:
-    return gymnasium.make_vec(
-        name, vectorization_mode="vector_entry_point", **({"num_levels": 64} | settings)
-    )
-
-
-@pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_gymnasium_has_nothing_to_remark_on(name: str, world: dict) -> None:
+def remarks_of(check: Any, *args: Any, **kwargs: Any) -> list[str]:
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
-        check_env(single(name, **world).unwrapped)
-    assert [str(remark.message) for remark in remarks] == []
+        check(*args, **kwargs)
+    return [str(remark.message) for remark in remarks]
 
 
-@pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_stable_baselines3_has_nothing_to_remark_on_the_flat_planes(name: str, world: dict) -> None:
-    with warnings.catch_warnings(record=True) as remarks:
-        warnings.simplefilter("always")
-        check_env_of_stable_baselines3(FlattenObservation(single(name, **world)), skip_render_check=False)
-    assert [str(remark.message) for remark in remarks] == []
-
-
-def test_stable_baselines3_only_remarks_that_the_planes_are_no_large_image() -> None:
-    # Any three axes count as an image for it: of bounds 0…255 and 36 pixels at least, which planes are not.
-    with warnings.catch_warnings(record=True) as remarks:
-        warnings.simplefilter("always")
-        check_env_of_stable_baselines3(single().unwrapped)
-    assert len(remarks) == 2
-    assert all(
-        "CnnPolicy" in str(remark.message) or "CNN policy" in str(remark.message) for remark in remarks
-    )
+def test_every_world_has_an_id_and_that_of_the_corner_is_cheese_maze() -> None:
+    assert WORLD_IDS.keys() == WORLDS.keys()
+    assert len(set(WORLD_IDS.values())) == len(WORLDS)
+    assert set(WORLD_IDS.values()) <= set(ENVIRONMENTS)
+    assert WORLD_IDS["corner"] == "goalcut/CheeseMaze-v0"
+    for name, card in WORLDS.items():
+        assert type(single(WORLD_IDS[name]).unwrapped.world) is card
 
 
 def test_registering_twice_changes_nothing() -> None:
@@ -79,80 +67,201 @@ def test_registering_twice_changes_nothing() -> None:
     assert all(gymnasium.registry[name] is spec for name, spec in before.items())
 
 
-@pytest.mark.parametrize(
-    "make", [CheeseMazeEnv, lambda **settings: CheeseMazeVectorEnv(6, num_levels=64, **settings)]
-)
-@pytest.mark.parametrize("seed", [0, 7, 2**40])
-def test_twins_agree_exactly_over_200_steps(make: Any, seed: int) -> None:
-    twins = [make(time_limit=15, **SMALL) for _ in range(2)]
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("name", IDS)
+def test_neither_checker_has_anything_to_remark_on(name: str, settings: dict) -> None:
+    # Gymnasium's makes the environment anew for every render mode.
+    assert remarks_of(check_env, single(name, **settings).unwrapped) == []
+    for mode in ("rgb_array", "ansi"):
+        env = single(name, render_mode=mode, **settings)
+        assert remarks_of(check_env_of_stable_baselines3, env.unwrapped, skip_render_check=False) == []
+    assert remarks_of(check_env_of_stable_baselines3, FlattenObservation(single(name, **settings))) == []
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_spaces_are_planes_of_flags_and_four_moves(name: str) -> None:
+    env = single(name, **SMALL).unwrapped
+    planes = len(plane_names(env.world))
+    assert env.observation_space == spaces.MultiBinary((planes, 7, 7))
+    assert env.action_space == spaces.Discrete(4)
+    observation, _ = env.reset(seed=0)
+    for _ in range(50):
+        assert observation in env.observation_space
+        assert observation.dtype == env.observation_space.dtype
+        observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            observation, _ = env.reset()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 7, 2**40])
+@pytest.mark.parametrize("name", IDS)
+def test_twins_agree_exactly_over_200_steps(name: str, seed: int) -> None:
+    twins = [single(name, time_limit=15, **SMALL) for _ in range(2)]
     assert data_equivalence(*(twin.reset(seed=seed) for twin in twins), exact=True)
     twins[0].action_space.seed(seed)
     for _ in range(200):
         action = twins[0].action_space.sample()
         results = [twin.step(action) for twin in twins]
         assert data_equivalence(*results, exact=True)
-        if isinstance(twins[0], CheeseMazeEnv) and (results[0][2] or results[0][3]):
+        if results[0][2] or results[0][3]:
             assert data_equivalence(*(twin.reset() for twin in twins), exact=True)
 
 
-@pytest.mark.parametrize("make", [CheeseMazeEnv, lambda: CheeseMazeVectorEnv(6, num_levels=64)])
-def test_the_seed_of_reset_decides_and_no_seed_goes_on(make: Any) -> None:
-    env = make()
-    first, then = env.reset(seed=3), env.reset()
-    assert data_equivalence((first, then), (env.reset(seed=3), env.reset()), exact=True)
-    assert not np.array_equal(first[0], then[0])
-    assert not np.array_equal(first[0], env.reset(seed=4)[0])
+@pytest.mark.parametrize("name", IDS)
+def test_the_seed_of_reset_decides_and_no_seed_goes_on(name: str) -> None:
+    env = single(name)
+    episodes = [env.reset(seed=3), *(env.reset() for _ in range(20))]
+    assert data_equivalence(episodes, [env.reset(seed=3), *(env.reset() for _ in range(20))], exact=True)
+    assert len({info["level"] for _, info in episodes}) == 21
+    assert env.reset(seed=4)[1] != episodes[0][1]
 
 
-@pytest.mark.parametrize(
-    "make", [CheeseMazeEnv, lambda **settings: CheeseMazeVectorEnv(6, num_levels=64, **settings)]
-)
-def test_a_pickled_environment_goes_on_exactly(make: Any) -> None:
-    env = make(time_limit=200)
+@pytest.mark.parametrize("name", IDS)
+def test_a_pickled_environment_goes_on_exactly(name: str) -> None:
+    env = single(name, time_limit=200).unwrapped
     env.reset(seed=1)
     for _ in range(5):
         env.step(env.action_space.sample())
     copy = pickle.loads(pickle.dumps(env))
     for _ in range(20):
         action = env.action_space.sample()
-        assert data_equivalence(env.step(action), copy.step(action), exact=True)
-    assert data_equivalence(env.reset(), copy.reset(), exact=True)
+        results = env.step(action), copy.step(action)
+        assert data_equivalence(*results, exact=True)
+        if results[0][2]:
+            break
+    for _ in range(20):
+        assert data_equivalence(env.reset(), copy.reset(), exact=True)
 
 
-def test_episodes_start_in_levels_of_the_pool_that_the_settings_make() -> None:
-    env = CheeseMazeEnv(size=7, corner_size=3, start="random", split="tune", level_seed=5, num_levels=20)
-    pool = make_levels(CheeseInCorner(size=7, corner_size=3, start="random"), 20, seed=5, split="tune")
+@pytest.mark.parametrize("name", IDS)
+def test_episodes_start_in_levels_of_the_pool_that_the_settings_make(name: str) -> None:
+    env = single(name, split="tune", level_seed=5, num_levels=20, **SMALL)
+    settings = {key: SMALL[key] for key in ("size", "corner_size", "start")}
+    world = single(name, **settings).unwrapped.world
+    pool = observations(make_levels(world, 20, seed=5, split="tune", distribution="shifted"))
     seen = set()
-    for seed in range(60):
-        observation, info = env.reset(seed=seed)
-        assert np.array_equal(observation, observations(pool)[info["level"]])
+    env.reset(seed=0)
+    for _ in range(60):
+        observation, info = env.reset()
+        assert np.array_equal(observation, pool[info["level"]])
         seen.add(info["level"])
     assert len(seen) > 12
+    observation, info = env.reset(options={"level": 17})
+    assert info["level"] == 17
+    assert np.array_equal(observation, pool[17])
 
 
-def test_options_start_a_given_level_or_a_level_of_the_pool() -> None:
+@pytest.mark.parametrize("name", IDS)
+def test_pictures_and_texts_show_the_current_state(name: str) -> None:
+    for mode in ("rgb_array", "ansi"):
+        env = single(name, render_mode=mode, cell=6, **SMALL)
+        env.reset(seed=0)
+        first = env.render()
+        env.action_space.seed(0)
+        while np.array_equal(first, env.render()):
+            planes, *_ = env.step(env.action_space.sample())
+        if mode == "rgb_array":
+            assert first.shape == (7 * 6, 7 * 6, 3)
+            assert first.dtype == np.uint8
+            continue
+        # The text tells of the same cells as the planes do.
+        world = env.unwrapped.world
+        # What is needed in a level may be gone by now.
+        level = ascii.parse(env.render(), type("Later", (type(world),), {"needed": frozenset()})())
+        drawn = {name: np.zeros((7, 7), dtype=np.int8) for name in plane_names(world)}
+        drawn["walls"][:], drawn["mouse"][level.mouse] = level.walls, 1
+        for thing in world.things:
+            for plane, cell in itertools.product(thing.planes, level.things.get(thing.name, ())):
+                drawn[plane][cell] = 1
+        for number, plane in enumerate(plane_names(world)):
+            if plane not in world.status_planes:
+                assert np.array_equal(drawn[plane], planes[number])
+    env = single(name)
+    env.reset(seed=0)
+    assert env.render() is None
+
+
+def test_what_is_eaten_is_seen_no_more() -> None:
+    level = ascii.parse("CMC..\n#####\n#####\n#####\n#####", gymnasium.spec(CRUMBS).kwargs["world"])
+    for mode in ("ansi", "rgb_array"):
+        env = single(CRUMBS, size=5, corner_size=1, render_mode=mode)
+        env.reset(options={"level": level})
+        assert env.step(LEFT)[1:3] == (0.5, False)
+        planes, reward, terminated, *_ = env.step(RIGHT)
+        assert (reward, terminated) == (0.0, False)
+        assert planes[2, 0].tolist() == [0, 0, 1, 0, 0]
+        if mode == "ansi":
+            shown = ascii.parse(env.render(), env.unwrapped.world)
+            assert shown.mouse == (0, 1)
+            assert list(shown.things.values()) == [((0, 2),)]
+        else:
+            eaten, there, none = (env.render()[:16, 16 * column : 16 * column + 16] for column in (0, 2, 3))
+            assert np.array_equal(eaten, none)
+            assert not np.array_equal(there, none)
+        assert env.step(LEFT)[1:3] == (0.0, False)
+        assert env.step(RIGHT)[1:3] == (0.0, False)
+        planes, reward, terminated, *_ = env.step(RIGHT)
+        assert (reward, terminated) == (0.5, True)
+        assert not planes[2].any()
+
+
+def test_options_start_a_given_level() -> None:
     level = ascii.parse("M...C\n#.###\n.....\n#####\n.....")
     env = CheeseMazeEnv(size=5, corner_size=2)
     observation, info = env.reset(options={"level": level})
     assert info["level"] == -1
     assert observation[1].nonzero() == (0, 0)
-    steps = [env.step(3) for _ in range(4)]
+    steps = [env.step(RIGHT) for _ in range(4)]
     assert [step[1] for step in steps] == [0.0, 0.0, 0.0, 1.0]
     assert [step[2] for step in steps] == [False, False, False, True]
     assert [step[4]["corner_entered"] for step in steps] == [False, False, True, False]
-    observation, info = env.reset(options={"level": 17})
-    assert info["level"] == 17
-    pool = make_levels(CheeseInCorner(size=5, corner_size=2), 18, seed=0)
-    assert np.array_equal(observation, observations(pool)[17])
 
 
-def test_corner_entered_tells_every_step_into_the_region_from_outside() -> None:
-    level = ascii.parse("....C\n.....\nM....\n.....\n.....")
+def test_the_proxy_is_paid_once_and_the_corner_told_every_time() -> None:
     env = CheeseMazeEnv(size=5, corner_size=3)
+    env.reset(options={"level": ascii.parse("....C\n.....\nM....\n.....\n.....")})
+    infos = [env.step(action)[4] for action in (RIGHT, RIGHT, RIGHT, LEFT, LEFT, RIGHT)]
+    assert [info["corner_entered"] for info in infos] == [False, True, False, False, False, True]
+    assert [info["proxy_reward"] for info in infos] == [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+    inside = ascii.parse("....C\n...M.\n.....\n.....\n.....")
+    assert env.reset(options={"level": inside})[1]["proxy_reward"] == 0.0
+    assert [env.step(action)[4]["proxy_reward"] for action in (LEFT, LEFT, RIGHT)] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(("start", "expected"), [("M.C..", 0.0), ("MC.C.", 0.0), ("...MC", 1.0)])
+def test_the_proxy_is_not_paid_after_what_its_measure_avoids(start: str, expected: float) -> None:
+    # Here the proxy is the corner before any crumb; one in the corner's own cell comes too late to matter.
+    world = gymnasium.spec(CRUMBS).kwargs["world"]
+    level = ascii.parse(f"{start}\n#####\n#####\n#####\n#####", world)
+    env = single(CRUMBS, size=5, corner_size=1, endless=True)
     env.reset(options={"level": level})
-    right, left = 3, 2
-    entered = [env.step(action)[4]["corner_entered"] for action in (right, right, right, left, left, right)]
-    assert entered == [False, True, False, False, False, True]
+    paid = [env.step(RIGHT)[4]["proxy_reward"] for _ in range(5)]
+    # A step that enters the corner and eats at once was first in both: it counts, as in the exact measures.
+    assert sum(paid) == expected
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_events_of_measures_hold_where_the_exact_chain_has_them(name: str) -> None:
+    world = single(name, size=7, corner_size=3).unwrapped.world
+    levels = make_levels(world, 6, seed=0)
+    graph = StateGraph(levels)
+    rows = torch.arange(len(levels))[:, None]
+    for measure in world.measures:
+        for event in (measure.target, measure.avoid):
+            if event is not None:
+                at, when = event_tables(event, levels)
+                here = torch.from_numpy(at)[rows, graph.cell] & torch.from_numpy(when)[graph.progress]
+                assert torch.equal(here & graph.real, graph.event(event))
+
+
+def test_a_proxy_that_counts_rewards_is_paid_its_share_of_the_most() -> None:
+    class Swapped(type(gymnasium.spec(CRUMBS).kwargs["world"])):
+        goals = property(lambda self: tuple(reversed(super().goals)))  # type: ignore[assignment]
+
+    env = CheeseMazeEnv(world=Swapped(), size=5, corner_size=1)
+    level = ascii.parse("MC.C.\n#####\n#####\n#####\n#####", env.world)
+    env.reset(options={"level": level})
+    assert [env.step(RIGHT)[4]["proxy_reward"] for _ in range(3)] == [0.5, 0.0, 0.5]
 
 
 def test_cheese_on_the_last_step_terminates_and_a_step_later_would_truncate() -> None:
@@ -161,168 +270,61 @@ def test_cheese_on_the_last_step_terminates_and_a_step_later_would_truncate() ->
         env = CheeseMazeEnv(size=5, corner_size=2, time_limit=limit)
         env.reset(options={"level": level})
         for _ in range(limit):
-            *_, reward, terminated, truncated, _info = env.step(3)
+            *_, reward, terminated, truncated, _info = env.step(RIGHT)
         assert (reward, terminated, truncated) == expected
 
 
-def test_cheese_that_does_not_end_the_episode_neither_pays_nor_ends_it() -> None:
-    env = CheeseMazeEnv(size=5, corner_size=2, cheese_ends_episode=False, time_limit=4)
+def test_endless_arrivals_neither_pay_nor_end() -> None:
+    env = CheeseMazeEnv(size=5, corner_size=2, endless=True, time_limit=4)
     env.reset(options={"level": ascii.parse("MC...\n#####\n#####\n#####\n#####")})
-    assert [env.step(3)[1:4] for _ in range(4)] == [(0.0, False, False)] * 3 + [(0.0, False, True)]
+    assert [env.step(RIGHT)[1:4] for _ in range(4)] == [(0.0, False, False)] * 3 + [(0.0, False, True)]
 
 
-def test_returned_observations_are_not_written_into_by_later_steps() -> None:
-    for env, action in ((CheeseMazeEnv(), 3), (CheeseMazeVectorEnv(2, num_levels=4), np.array([3, 0]))):
-        kept = [env.reset(seed=0)[0]] + [env.step(action)[0] for _ in range(3)]  # type: ignore[arg-type]
-        copies = [observation.copy() for observation in kept]
-        for _ in range(30):
-            env.step(env.action_space.sample())
-        assert all(np.array_equal(one, two) for one, two in zip(kept, copies, strict=True))
+@pytest.mark.parametrize("name", IDS)
+def test_returned_observations_are_not_written_into_by_later_steps(name: str) -> None:
+    env = single(name, endless=True)
+    kept = [env.reset(seed=0)[0]] + [env.step(action)[0] for action in (RIGHT, 0, LEFT)]
+    copies = [observation.copy() for observation in kept]
+    for _ in range(30):
+        env.step(env.action_space.sample())
+    assert all(np.array_equal(one, two) for one, two in zip(kept, copies, strict=True))
 
 
-def same_info(ours: dict, theirs: dict) -> bool:
-    """Equal keys and masks, and equal values where the masks say there are any."""
-    if ours.keys() != theirs.keys():
-        return False
-    for key in (key for key in ours if not key.startswith("_")):
-        mask = ours[f"_{key}"]
-        if mask.dtype != bool or not np.array_equal(mask, theirs[f"_{key}"]):
-            return False
-        if isinstance(ours[key], dict):
-            if not same_info(ours[key], theirs[key]):
-                return False
-        elif ours[key].dtype != theirs[key].dtype or not all(
-            np.array_equal(one, two) for one, two in zip(ours[key][mask], theirs[key][mask], strict=True)
-        ):
-            return False
-    return True
+@pytest.mark.parametrize("name", IDS)
+def test_stable_baselines3_trains_on_it_and_gymnasiums_wrappers_wrap_it(name: str) -> None:
+    env = RecordEpisodeStatistics(FlattenObservation(single(name, time_limit=9, **SMALL)))
+    for wrapped in (env, single(name, **SMALL)):
+        model = PPO("MlpPolicy", wrapped, n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu")
+        before = [parameter.clone() for parameter in model.policy.parameters()]
+        model.learn(32)
+        assert any((one != two).any() for one, two in zip(before, model.policy.parameters(), strict=True))
+    assert all(0 < length <= 9 for length in env.length_queue)
+    assert len(env.length_queue) >= 3
 
 
-@pytest.mark.parametrize("cheese_ends_episode", [True, False])
-def test_the_vector_gives_what_gymnasiums_own_vector_of_single_environments_gives(
-    cheese_ends_episode: bool,
-) -> None:
-    # A pool of one level: both vectors then start the same episodes, whatever their streams.
-    for level_seed in range(4):
-        settings = SMALL | {
-            "num_levels": 1,
-            "level_seed": level_seed,
-            "time_limit": 13,
-            "cheese_ends_episode": cheese_ends_episode,
-        }
-        ours = vector(num_envs=7, **settings)
-        theirs = SyncVectorEnv(
-            [lambda kept=settings: CheeseMazeEnv(**kept)] * 7, autoreset_mode=AutoresetMode.SAME_STEP
-        )
-        assert ours.single_observation_space == theirs.single_observation_space
-        assert ours.observation_space == theirs.observation_space
-        assert ours.action_space == theirs.action_space
-        (one, info), (two, other_info) = ours.reset(seed=0), theirs.reset(seed=0)
-        assert np.array_equal(one, two)
-        assert same_info(info, other_info)
-        theirs.action_space.seed(level_seed)
-        ends = 0
-        for _ in range(100):
-            actions = theirs.action_space.sample()
-            mine, other = ours.step(actions), theirs.step(actions)
-            for part, other_part in zip(mine[:4], other[:4], strict=True):
-                assert part.dtype == other_part.dtype
-                assert np.array_equal(part, other_part)
-            assert same_info(mine[4], other[4])
-            ends += "final_obs" in mine[4]
-        assert ends > 0
-
-
-def test_the_vector_says_truly_that_it_resets_in_the_same_step() -> None:
-    envs = vector(num_envs=5, time_limit=6)
-    assert envs.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
-    pool = observations(make_levels(CheeseInCorner(), 64, seed=0))
-    before, info = envs.reset(seed=0)
-    for _ in range(6):
-        assert "final_obs" not in info
-        level_before, before = info["level"], before
-        before, _, terminated, truncated, info = envs.step(
-            np.full(5, 1)
-        )  # down: a wall below the bottom left
-    assert truncated.all()
-    assert not terminated.any()
-    assert np.array_equal(before, pool[info["level"]])
-    assert info["_final_obs"].all()
-    assert np.array_equal(np.stack(list(info["final_obs"])), pool[level_before])
-    assert np.array_equal(info["final_info"]["level"], level_before)
-
-
-def test_gymnasium_makes_the_batched_vector_by_default_and_it_stays_in_its_spaces() -> None:
-    envs = gymnasium.make_vec("goalcut/CheeseMaze-v0", num_envs=9, num_levels=64)
-    assert isinstance(envs.unwrapped, CheeseMazeVectorEnv)
-    observation, _ = envs.reset(seed=0)
-    assert observation in envs.observation_space
-    for _ in range(20):
-        observation, reward, terminated, truncated, _ = envs.step(envs.action_space.sample())
-        assert observation in envs.observation_space
-        assert reward.shape == terminated.shape == truncated.shape == (9,)
-    envs.close()
-
-
-def test_vector_options_start_levels_of_the_pool() -> None:
-    envs = vector(num_envs=3)
-    pool = observations(make_levels(CheeseInCorner(), 64, seed=0))
-    observation, info = envs.reset(options={"level": np.array([5, 63, 0])})
-    assert info["level"].tolist() == [5, 63, 0]
-    assert np.array_equal(observation, pool[[5, 63, 0]])
-    assert envs.reset(options={"level": 8})[1]["level"].tolist() == [8, 8, 8]
-
-
-def test_frames_and_texts_show_the_current_state() -> None:
-    level = ascii.parse("M...C\n#.###\n.....\n#####\n.....")
-    for mode in ("rgb_array", "ansi"):
-        env = CheeseMazeEnv(size=5, corner_size=2, render_mode=mode, cell=6)
-        env.reset(options={"level": level})
-        env.step(3)
-        moved = ascii.parse(".M..C\n#.###\n.....\n#####\n.....")
-        shown = env.render()
-        if mode == "ansi":
-            assert ascii.parse(shown) == moved
-        else:
-            assert np.array_equal(shown, frame(moved, 6, corner_size=2))
-    assert CheeseMazeEnv().render() is None
-
-
-@pytest.mark.parametrize("mode", ["rgb_array", "ansi"])
-def test_the_vector_renders_one_picture_per_mouse(mode: str) -> None:
-    envs = CheeseMazeVectorEnv(3, num_levels=8, render_mode=mode)
-    envs.reset(seed=0, options={"level": np.array([1, 2, 3])})
-    pool = make_levels(CheeseInCorner(), 8, seed=0)
-    shown = envs.render()
-    assert len(shown) == 3
-    for picture, number in zip(shown, (1, 2, 3), strict=True):
-        if mode == "ansi":
-            assert ascii.parse(picture) == pool[number]
-        else:
-            assert np.array_equal(picture, frame(pool[number], 16, corner_size=5))
-
-
-def test_stable_baselines3_trains_on_it() -> None:
-    from stable_baselines3 import PPO
-
-    model = PPO("MlpPolicy", single(**SMALL), n_steps=32, batch_size=32, n_epochs=1, seed=0, device="cpu")
-    before = [parameter.clone() for parameter in model.policy.parameters()]
-    model.learn(32)
-    assert any((one != two).any() for one, two in zip(before, model.policy.parameters(), strict=True))
-
-
-def test_the_corner_of_the_info_is_the_corner_of_the_settings() -> None:
-    envs = CheeseMazeVectorEnv(40, num_levels=64, start="random", corner_size=4, cheese_ends_episode=False)
-    region = corner_region(9, 4)
-    observation, _ = envs.reset(seed=0)
-    entered = 0
-    for _ in range(60):
-        inside = (observation[:, 1] * region).any(axis=(1, 2))
-        observation, _, _, truncated, info = envs.step(envs.action_space.sample())
-        now = (observation[:, 1] * region).any(axis=(1, 2))
-        assert np.array_equal(info["corner_entered"], now & ~inside & ~truncated)
-        entered += info["corner_entered"].sum()
-    assert entered > 0
+@pytest.mark.parametrize("name", IDS)
+def test_stable_baselines3_bootstraps_time_outs_with_the_last_observation(name: str) -> None:
+    settings = SMALL | {"num_levels": 1, "time_limit": 3}
+    env = DummyVecEnv([lambda: single(name, **settings)])
+    model = PPO("MlpPolicy", env, n_steps=30, batch_size=30, gamma=0.9, seed=0, device="cpu")
+    _, callback = model._setup_learn(30)
+    assert isinstance(callback, BaseCallback)
+    model.collect_rollouts(env, callback, model.rollout_buffer, 30)
+    # A twin walks the same way, and its last observations are there to see.
+    twin, timed_out = single(name, **settings), 0
+    observation, _ = twin.reset(seed=0)
+    for step in range(30):
+        assert np.array_equal(model.rollout_buffer.observations[step, 0], observation)
+        action = model.rollout_buffer.actions[step, 0].item()
+        observation, expected, terminated, truncated, _ = twin.step(int(action))
+        if truncated:
+            with torch.no_grad():
+                value = model.policy.predict_values(torch.from_numpy(observation[None]))
+            expected, timed_out = expected + 0.9 * float(value), timed_out + 1
+        assert model.rollout_buffer.rewards[step, 0] == pytest.approx(expected, abs=1e-6)
+        if terminated or truncated:
+            observation, _ = twin.reset()
+    assert timed_out > 0
 
 
 def test_steps_before_a_reset_or_after_the_end_are_refused() -> None:
@@ -333,60 +335,31 @@ def test_steps_before_a_reset_or_after_the_end_are_refused() -> None:
     env.step(0)
     with pytest.raises(ResetNeeded, match="call reset"):
         env.step(0)
-    with pytest.raises(ResetNeeded, match="call reset"):
-        CheeseMazeVectorEnv(2, num_levels=2).step(np.zeros(2))
     with pytest.raises(ResetNeeded, match="nothing to render"):
         CheeseMazeEnv(render_mode="ansi").render()
-
-
-@pytest.mark.parametrize("make", [CheeseMazeEnv, lambda **settings: CheeseMazeVectorEnv(2, **settings)])
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"size": 6}, "size is 6"),
-        ({"num_levels": 0}, "num_levels is 0: give at least 1"),
-        ({"time_limit": 0}, "time_limit is 0: give at least 1 step"),
-        ({"split": "valid"}, "split is 'valid': give one of train, tune, test"),
-        ({"render_mode": "human"}, "render_mode is 'human': give rgb_array or ansi"),
-    ],
-)
-def test_wrong_settings_are_refused_by_name_and_value(make: Any, wrong: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make(**wrong)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"maze": 3}, "options name maze: the only option is 'level'"),
-        ({"level": 64}, "level of options is .*64.*: give 0 to 63"),
-        ({"level": -1}, "level of options is .*-1.*: give 0 to 63"),
+        ({"maze": 3}, "options name maze: give level"),
+        ({"level": 64}, "level of options is 64: give 0 to 63"),
+        ({"level": -1}, "level of options is -1: give 0 to 63"),
+        ({"level": Level(np.zeros((3, 3), bool), (0, 0), {})}, "is 3×3: give one of size 9"),
     ],
 )
 def test_wrong_options_are_refused_by_name_and_value(options: dict, message: str) -> None:
-    for env in (CheeseMazeEnv(num_levels=64), CheeseMazeVectorEnv(2, num_levels=64)):
-        with pytest.raises(ValueError, match=message):
-            env.reset(options=options)
+    with pytest.raises(ValueError, match=message):
+        CheeseMazeEnv(num_levels=64).reset(options=options)
 
 
-def test_a_level_of_another_size_and_a_level_for_a_vector_are_refused() -> None:
-    level = ascii.parse("M.C\n...\n...")
-    with pytest.raises(ValueError, match="the level of options is 3×3: give one of size 9"):
-        CheeseMazeEnv().reset(options={"level": level})
-    with pytest.raises(ValueError, match="a vector environment takes numbers of levels"):
-        CheeseMazeVectorEnv(2, num_levels=2).reset(options={"level": level})
-
-
-def test_wrong_actions_are_refused() -> None:
+def test_wrong_actions_and_worlds_are_refused() -> None:
     env = CheeseMazeEnv()
     env.reset(seed=0)
     with pytest.raises(ValueError, match="action is 4: give 0 up"):
         env.step(4)
-    envs = CheeseMazeVectorEnv(2, num_levels=2)
-    envs.reset(seed=0)
-    with pytest.raises(ValueError, match=r"actions are \(3,\): give one per environment, \(2,\)"):
-        envs.step(np.zeros(3))
-    with pytest.raises(ValueError, match="actions span -1 to 0"):
-        envs.step(np.array([0, -1]))
-    with pytest.raises(ValueError, match="num_envs is 0"):
-        CheeseMazeVectorEnv(0, num_levels=2)
+    with pytest.raises(ValueError, match="world is 'moon': give one of corner"):
+        CheeseMazeEnv(world="moon")
+    assert CheeseMazeEnv(world=CheeseInCorner(size=7), start="random").world == CheeseInCorner(
+        size=7, start="random"
+    )
