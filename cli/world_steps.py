@@ -53,15 +53,8 @@ def levels_step(command: LevelsCommand) -> str:
 
 
 def tinted_corner(world: World) -> int | None:
-    """The size of the corner region, if what is measured in the world has to do with it."""
-    asked = [
-        event for measure in world.measures for event in (measure.target, measure.avoid) if event is not None
-    ]
-    places = [
-        place for event in asked for place in ((event.at,) if isinstance(event.at, str) else event.at or ())
-    ]
-    concerned = "corner" in places or any(measure.start == "corner" for measure in world.measures)
-    return min(world.corner_size, world.size) if concerned else None
+    """The size of the corner region, if the world marks it."""
+    return world.corner_size if world.marks_corner else None
 
 
 def side_by_side(levels: Levels, corner_size: int | None, width: int | None = None) -> str:

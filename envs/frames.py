@@ -128,7 +128,11 @@ def visible(levels: Levels, progress: np.ndarray) -> dict[str, np.ndarray]:
     painter = Painter(levels)
     painted = painter.paint(torch.arange(count), torch.from_numpy(np.array(progress, dtype=np.int64))).numpy()
     planes = dict(
-        zip(plane_names(world), painted.reshape(count, -1, size**2).swapaxes(0, 1).astype(bool), strict=True)
+        zip(
+            plane_names(world),
+            painted.reshape(count, painter.planes, size**2).swapaxes(0, 1).astype(bool),
+            strict=True,
+        )
     )
     found = {}
     for number, thing in enumerate(world.things):
