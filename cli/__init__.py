@@ -15,9 +15,11 @@ COMMANDS = {
     "report": "write report.html and print a summary",
     "logs": "write a run's records for TensorBoard, W&B or as CSV",
     "mnist": "the baseline: the same for a classifier of MNIST",
+    "play": "walk the mazes of a world with the keys",
+    "levels": "look at the levels of a world, and count them",
     "procgen": "train and evaluate in Procgen's own maze",
 }
-_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY [settings]
+_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD [settings]
 
 Find when a goal was learned, and cut it out.
 
@@ -46,6 +48,7 @@ def _dispatch(name: str, argv: list[str]) -> None:
 
     from ..agents.training_logs import check_logs
     from . import settings as s
+    from . import world_settings as w
     from .presets import with_preset
 
     kinds = {
@@ -57,11 +60,15 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "report": s.ReportCommand,
         "logs": s.LogsCommand,
         "mnist": s.MnistCommand,
+        "play": w.PlayCommand,
+        "levels": w.LevelsCommand,
         "procgen": s.ProcgenCommand,
     }
     kind = kinds[name]
     try:
         command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
+        if isinstance(command, w.PlayCommand | w.LevelsCommand):
+            command.check()
         check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))
     except ValueError as error:
         raise _UsageError(str(error)) from None
@@ -72,12 +79,17 @@ def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
     from ..agents.open_run import open_run
     from ..agents.run import Run
-    from . import digit_steps, procgen_steps, steps
+    from . import digit_steps, procgen_steps, steps, world_steps
     from . import settings as s
+    from . import world_settings as w
 
     keep_freed_memory()
 
     match command:
+        case w.PlayCommand():
+            world_steps.play_step(command)
+        case w.LevelsCommand():
+            print(world_steps.levels_step(command))
         case s.RunCommand():
             run = steps.train_step(command.directory, command.train, command.log)
             results: list[tuple[str, Any, Callable[[Run, Any], Any]]] = [

@@ -1,13 +1,15 @@
 """Named starting points for the settings; what is given beside a preset or a world wins."""
 
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any
 
 import tyro
 
 from ..agents.run import PRESETS
-from ..envs.worlds import world_named
+from ..envs.worlds import WORLDS, CheeseInCorner, world_named
 from .settings import MnistCommand, RunCommand, TrainCommand
+from .world_settings import LevelsCommand, PlayCommand
 
 
 def with_preset(kind: Any, argv: list[str]) -> Any:
@@ -18,6 +20,9 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     """
     if kind is MnistCommand:
         return kind()
+    if kind in (PlayCommand, LevelsCommand):
+        name = first_word(argv, WORLDS) or CheeseInCorner.name
+        return kind(world_name=name, world=world_named(name)())
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
     preset, world = option(argv, "--preset"), option(argv, "--world")
@@ -45,3 +50,10 @@ def option(argv: list[str], name: str) -> str | None:
         elif word.startswith(f"{name}="):
             found = word.partition("=")[2]
     return found
+
+
+def first_word(argv: Sequence[str], known: Container[str]) -> str | None:
+    """The word in the first place, known or not, or else the first word that is known; None if there is neither."""
+    if argv and not argv[0].startswith("-"):
+        return argv[0]
+    return next((word for word in argv if word in known), None)

@@ -34,7 +34,7 @@ class Ground:
 
     def __init__(self, walls: np.ndarray, keys: np.ndarray, corner_size: int):
         self.walls, self.size = walls, walls.shape[-1]
-        self.free = ~walls.reshape(len(walls), self.size**2)
+        self.free: np.ndarray = ~walls.reshape(len(walls), self.size**2)
         self.corner = corner_region(self.size, corner_size).ravel()
         self.bottom_left = self.size * (self.size - 1)
         self._keys = keys

@@ -108,6 +108,9 @@ class ProcgenMaze:
             np.zeros(num_envs, dtype=np.int64) for _ in range(4)
         )
         self._pays = np.float32(reward)
+        self._no_progress = torch.zeros(
+            num_envs, dtype=torch.int64
+        )  # beside the mouse's place, nothing happens
         self._no_frames = torch.empty((0, *self.observation_shape), dtype=torch.uint8)
         self._right = np.zeros(num_envs, dtype=bool)
         self._states: list[MazeState] = [self._enter(index) for index in range(num_envs)]
@@ -190,6 +193,7 @@ class ProcgenMaze:
             terminated=torch.from_numpy(terminated),
             truncated=torch.from_numpy(late > terminated),
             mouse=torch.from_numpy(self._cell_of.take(mouse - self._rims)),
+            progress=self._no_progress,
             ended=torch.from_numpy(ended),
             final_observations=self._no_frames,
         )

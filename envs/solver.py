@@ -62,6 +62,15 @@ def optimal_actions(walls: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return there == distance[:, :, None] - 1
 
 
+def connected(walls: np.ndarray) -> np.ndarray:
+    """Whether each free cell can be reached from each other, (L,) bool, of walls (L, n, n); not without a free one."""
+    free = ~walls.reshape(len(walls), -1)
+    found, some = np.zeros(len(walls), dtype=bool), free.any(axis=1)
+    reached = distances(walls[some], free[some].argmax(axis=1)) != UNREACHABLE
+    found[some] = (reached == free[some]).all(axis=1)
+    return found
+
+
 def shortest_path(level: Level) -> list[tuple[int, int]]:
     """The cells of a shortest path from the mouse to the cheese, both ends included, as (row, column).
 

@@ -1,12 +1,14 @@
 """Levels as text: drawn and read back, and what cannot be read."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from goalcut.envs import CheeseInCorner, Level, ascii, make_levels
+from goalcut.envs import CheeseInCorner, Level, World, ansi, ascii, make_levels
 
 
 @st.composite
@@ -75,3 +77,79 @@ def test_an_object_in_a_wall_is_not_drawn() -> None:
 def test_what_is_no_level_is_refused_with_its_place(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ascii.parse(text)
+
+
+@hypothesis_settings(deadline=None)
+@given(data=st.data())
+def test_any_level_of_many_things_is_read_back_as_it_was_drawn(data: st.DataObject, crowded: World) -> None:
+    size = data.draw(st.integers(2, 6))
+    walls = np.array(data.draw(st.lists(st.booleans(), min_size=size**2, max_size=size**2)))
+    cell = st.integers(0, size**2 - 1)
+    mouse, things = data.draw(cell), {}
+    for thing in crowded.things:
+        least = int(thing.name in crowded.needed)
+        things[thing.name] = sorted(data.draw(st.sets(cell, min_size=least, max_size=thing.count)))
+    walls[[mouse, *(number for cells in things.values() for number in cells)]] = False
+    level = Level(
+        walls.reshape(size, size),
+        divmod(mouse, size),
+        {name: tuple(divmod(number, size) for number in cells) for name, cells in things.items()},
+    )
+    assert ascii.parse(ascii.render(level, crowded), crowded) == level
+
+
+def test_a_cell_with_several_things_is_told_below_the_level(crowded: World) -> None:
+    things = {"chest_1": ((0, 0),), "dish": ((0, 0), (1, 1)), "key_1": ((1, 0),)}
+    level = Level(np.zeros((2, 2), dtype=bool), (0, 0), things)
+    assert ascii.render(level, crowded) == "1.\nKD\n1 = M T D"
+
+
+def test_things_of_one_symbol_out_of_reading_order_are_named(crowded: World) -> None:
+    things = {"chest_1": ((0, 1),), "key_1": ((1, 1),), "key_2": ((1, 0),)}
+    level = Level(np.zeros((2, 2), dtype=bool), (0, 0), things)
+    text = ascii.render(level, crowded)
+    assert text == "MT\n12\n1 = key_2\n2 = key_1"
+    assert ascii.parse(text, crowded) == level
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("M1\n..\n1 = T Q", "'1 = T Q' below the level has 'Q': use M mouse, K key, T chest"),
+        ("MT\nC.", r"row 2, column 1 of the level is 'C'"),
+        ("MT.\nKKK\n...", r"the level has 3 key \(K\): draw at most"),
+        ("M1\nT2\n1 = key_1\n2 = key_1", "the level has 2 of key_1"),
+        ("M2\n.T", "row 1, column 2 of the level is '2'"),
+        ("M.\n..", r"the level has no chest_1 \(T\)"),
+    ],
+)
+def test_what_is_no_level_of_many_things_is_refused(text: str, message: str, crowded: World) -> None:
+    with pytest.raises(ValueError, match=message):
+        ascii.parse(text, crowded)
+
+
+def uncoloured(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_a_coloured_level_has_two_characters_a_cell_and_ends_without_colour(crowded: World) -> None:
+    level = ascii.parse("M#T\nK.1\n..D\n1 = D K", crowded)
+    text = ansi(level, crowded, colour=True)
+    assert uncoloured(text) == "M   T \nK   DK\n    D "
+    assert all(line.endswith("\x1b[0m") for line in text.split("\n"))
+    assert text.count("\x1b[48;2;62;68;82m") == 1, "the wall"
+
+
+def test_no_color_gives_plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    level = ascii.parse("M.\n.C")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert ansi(level) == "M.\n.C"
+    monkeypatch.delenv("NO_COLOR")
+    assert uncoloured(ansi(level)) == "M   \n  C "
+
+
+def test_the_corner_region_is_tinted_in_the_terminal() -> None:
+    level = ascii.parse("M.\n.C")
+    assert ansi(level, corner_size=1, colour=True).count("\x1b[48;2;255;224;200m") == 1
+    with pytest.raises(ValueError, match="corner_size is 3"):
+        ansi(level, corner_size=3)
