@@ -102,17 +102,20 @@ def best_rewards(graph: StateGraph, over: Tensor, horizon: int) -> Tensor:
 def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
     """Probability that a move, drawn at random from the moves of a walk, finds a way on; (L,).
 
-    A walk starts in a random free cell that holds nothing that acts and is outside the corner region; it ends at
-    such a thing, in the corner region, or after n moves, a maze's width. A move finds a way on if it neither bumps
-    into a wall nor turns straight back. In a tree such moves are exactly those that lead somewhere new. It asks for
-    no goal in particular: an agent that lost one goal still scores high by walking to the other, one that dithers or
-    bumps scores low, and every shortest path to any cell scores 1. Walks are short so that one that got stuck weighs
-    no more than one that arrived. The ratio is that of the expected number of such moves to that of moves.
+    A walk starts in a random free cell that holds nothing that acts and, where the corner region is a goal, is
+    outside it; it ends at such a thing, in that region, or after n moves, a maze's width. A move finds a way on if it
+    neither bumps into a wall nor turns straight back. In a tree such moves are exactly those that lead somewhere new.
+    It asks for no goal in particular: an agent that lost one goal still scores high by walking to the other, one that
+    dithers or bumps scores low, and every shortest path to any cell scores 1. Walks are short so that one that got
+    stuck weighs no more than one that arrived. The ratio is that of the expected number of such moves to that of
+    moves.
     """
     horizon = graph.levels.size
     count, width, _ = policy.shape
     flat = _flat(graph.next)
-    ways = graph.event(Event()) & ~graph.event(Event("corner")) & ~graph.acting
+    ways = graph.real & ~graph.acting
+    if graph.levels.world.corner_is_goal:
+        ways &= ~graph.event(Event("corner"))
     walking, starts = ways.to(policy.dtype), (ways & graph.initial).to(policy.dtype)
     finds = policy * (~graph.bumps).to(policy.dtype)
     stays, all_finds = (policy - finds).sum(-1, keepdim=True), finds.sum(-1, keepdim=True)

@@ -1,11 +1,11 @@
-"""What the training of mazes asks of a learner."""
+"""What training asks of a learner."""
 
 from typing import Any, Protocol
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ..envs.cheese_maze import CheeseMaze
+from ..envs.batched import BatchedEnvironment
 from .networks import ActorCritic
 from .recorder import GradientRecorder
 
@@ -24,7 +24,7 @@ class RolloutLearner(Protocol):
         ...
 
     @property
-    def env(self) -> CheeseMaze:
+    def env(self) -> BatchedEnvironment:
         """Where it acts."""
         ...
 

@@ -15,7 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..envs.cheese_maze import CheeseMaze, Step
+from ..envs.batched import BatchedEnvironment
+from ..envs.cheese_maze import Step
 from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
 from .optimizers import load_optimizer_tensors, optimizer_tensors
@@ -155,7 +156,7 @@ class PPO:
         rollouts_done: rollouts collected and learned from so far.
     """
 
-    def __init__(self, settings: PPOSettings, network: ActorCritic, env: CheeseMaze, *, seed: int):
+    def __init__(self, settings: PPOSettings, network: ActorCritic, env: BatchedEnvironment, *, seed: int):
         if env.num_envs != settings.num_envs:
             raise ValueError(f"num_envs is {settings.num_envs}, but the environment has {env.num_envs}")
         self.settings, self.env, self.device = settings, env, env.device

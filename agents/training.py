@@ -195,6 +195,7 @@ def _one_rollout(
     settings: TrainSettings, ppo: RolloutLearner, recorder: GradientRecorder | None
 ) -> dict[str, Any]:
     began, recorded = time.perf_counter(), recorder.seconds if recorder else 0.0
+    assert isinstance(ppo.env, CheeseMaze)  # as _new_learner made it
     _draw_levels_of(settings, ppo.env, ppo.rollouts_done)
     rollout, metrics = ppo.collect()
     every = settings.record_terms_every

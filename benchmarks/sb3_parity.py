@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from goalcut.agents import MEASURES, ExactBehaviour, Run, network_policy, train
+from goalcut.agents import ExactBehaviour, Run, network_policy, train
 from goalcut.agents.run import PRESETS, TrainSettings
 
 LEARNERS = {"goalcut": "our PPO", "sb3": "Stable-Baselines3's PPO"}
@@ -98,7 +98,7 @@ def compare(directory: Path, base: TrainSettings, seeds: int, levels: int) -> No
 
     rows = [
         f"| `{name}` (untrained, seed 0: {untrained[name]:.3f}) | {both(lambda run, end, name=name: end[name])} |"
-        for name in MEASURES
+        for name in untrained
     ]
     print(table("At the end of training:", "measure", rows))
 

@@ -3,11 +3,10 @@
     python benchmarks/training.py [--rollouts 8] [--threads N]
 
 Each round is one rollout of each learner in one process, so that all see the same machine; ratios are of the median
-round. On a machine that others use, take --threads 1 and the ratio of CPU seconds. The first table is the default
+round. On a machine that others use too, take --threads 1 and the ratio of CPU seconds. The first table is the default
 world and network; stable-baselines3 gets the same network (as a features extractor), settings, levels and threads. The
-second is our PPO at the default settings of jaxgmg's (13×13, cheese in
-the very corner, 3×128 residual MLP, 256 environments × 128 steps, 5 epochs × 8 minibatches), whose 46k env steps/s on
-two such cores were measured apart.
+second is our PPO at the settings of jaxgmg (13×13, cheese in the very corner, 3×128 residual MLP, 256 environments ×
+128 steps, 5 epochs × 8 minibatches), whose 46k env steps/s on two such cores were measured apart.
 """
 
 import argparse
@@ -183,6 +182,7 @@ def compare(
         "env steps/s (best)",
         f"time against {against}",
         "speed against it",
+        "the same by CPU (seconds)",
     )
     for column in columns:
         table.add_column(column, justify="left" if column == "learner" else "right")

@@ -15,6 +15,7 @@ COMMANDS = {
     "report": "write report.html and print a summary",
     "logs": "write a run's records for TensorBoard, W&B or as CSV",
     "mnist": "the baseline: the same for a classifier of MNIST",
+    "procgen": "train and evaluate in Procgen's own maze",
 }
 _USAGE = """usage: goalcut COMMAND RUN_DIRECTORY [settings]
 
@@ -56,6 +57,7 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "report": s.ReportCommand,
         "logs": s.LogsCommand,
         "mnist": s.MnistCommand,
+        "procgen": s.ProcgenCommand,
     }
     kind = kinds[name]
     try:
@@ -70,7 +72,7 @@ def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
     from ..agents.open_run import open_run
     from ..agents.run import Run
-    from . import digit_steps, steps
+    from . import digit_steps, procgen_steps, steps
     from . import settings as s
 
     keep_freed_memory()
@@ -114,6 +116,11 @@ def _run(command: Any) -> None:
                 digit_steps.analyze_digits_step(digits, command.analyze)
                 digit_steps.ablate_digits_step(digits, command.ablate)
             steps.report_step(digits)
+        case s.ProcgenCommand():
+            procgen = procgen_steps.train_procgen_step(command.directory, command.train)
+            measured = procgen_steps.evaluate_procgen_step(procgen, command.evaluate)
+            if measured is not None:
+                steps.print_evaluation(measured)
 
 
 class _UsageError(Exception):

@@ -23,7 +23,8 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     preset, world = option(argv, "--preset"), option(argv, "--world")
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"preset is {preset!r}: give one of {', '.join(PRESETS)}")
-    train = PRESETS[preset or "default"]
+    name: Any = preset or "default"
+    train = PRESETS[name]
     if world is not None:
         card = world_named(world)
         if not isinstance(train.world, card):
@@ -32,7 +33,7 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
                     f"world is {world!r} beside preset {preset!r}, which is of the world {train.world.name!r}: give one"
                 )
             train = replace(train, world=card())
-    return kind(directory=tyro.MISSING, preset=preset or "default", world=train.world.name, train=train)
+    return kind(directory=tyro.MISSING, preset=name, world=train.world.name, train=train)
 
 
 def option(argv: list[str], name: str) -> str | None:

@@ -9,6 +9,7 @@ import tyro
 from ..ablate.digit_cuts import DigitAblateSettings
 from ..ablate.maze_cuts import AblateSettings
 from ..agents.classification import DigitSettings
+from ..agents.procgen_run import ProcgenSettings
 from ..agents.run import TrainSettings
 from ..agents.training_logs import LogKind
 from ..analysis.digit_analysis import DigitAnalyzeSettings
@@ -39,6 +40,24 @@ class EvaluateSettings:
             raise ValueError(f"levels is {self.levels}: give at least 2")
         if self.rollout is not None and self.parameters is not None:
             raise ValueError("rollout and parameters are both given: give one of them")
+
+
+@dataclass(frozen=True)
+class EvaluateProcgenSettings:
+    """How the exact measures are taken in Procgen's maze.
+
+    Attributes:
+        levels: held-out levels of each kind.
+        first_level: the seed that they are taken from on; one beyond those of training.
+    """
+
+    levels: int = 50
+    first_level: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name, least in (("levels", 2), ("first_level", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
 
 
 @dataclass(frozen=True)
@@ -199,3 +218,24 @@ class MnistCommand:
             raise ValueError(f"seeds is {self.seeds}: give at least 1")
         if self.table and self.log:
             raise ValueError(f"log is {' '.join(self.log)} beside table, which logs nothing: leave one out")
+
+
+@dataclass(frozen=True)
+class ProcgenCommand:
+    """Train an agent in Procgen's own maze, the cheese moved to the corner, and measure it exactly.
+
+    Needs goalcut[procgen], and a GPU for the default of 200M env steps, those of the published agents; a killed
+    training goes on with the same command.
+
+    Example: `goalcut procgen runs/p --device cuda`, or to see it work on a CPU
+    `goalcut procgen runs/p --mode easy --ppo.rollouts 2 --ppo.num-envs 16 --ppo.num-steps 32 --evaluate.levels 4`.
+
+    Attributes:
+        directory: the run directory, made if missing.
+        train: what is trained.
+        evaluate: how the exact measures are taken.
+    """
+
+    directory: RunDirectory
+    train: Annotated[ProcgenSettings, tyro.conf.arg(name="")] = field(default_factory=ProcgenSettings)
+    evaluate: EvaluateProcgenSettings = field(default_factory=EvaluateProcgenSettings)

@@ -13,10 +13,10 @@ from .levels import MOVES, NUM_ACTIONS, STEPS, Level, Levels, corner_region
 from .moves import default_time_limit, next_cells
 from .planes import observations, plane_names
 from .registration import ENVIRONMENTS, WORLD_IDS, register_environments
-from .solver import distances, optimal_actions, shortest_path
+from .solver import distances, optimal_actions, shortest_path, solution
 from .state_graph import StateGraph, StateGraphTooLarge
 from .world import World
-from .worlds import WORLDS, CheeseInCorner, world_named
+from .worlds import WORLDS, CheeseInCorner, CheeseOnDish, LineAndGem, StarsAndCheese, world_named
 
 register_environments()
 
@@ -31,8 +31,11 @@ __all__ = [
     "CheeseMaze",
     "CheeseMazeEnv",
     "CheeseMazeVectorEnv",
+    "CheeseOnDish",
     "Level",
     "Levels",
+    "LineAndGem",
+    "StarsAndCheese",
     "StateGraph",
     "StateGraphTooLarge",
     "Step",
@@ -50,5 +53,6 @@ __all__ = [
     "plane_names",
     "register_environments",
     "shortest_path",
+    "solution",
     "world_named",
 ]

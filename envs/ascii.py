@@ -3,7 +3,7 @@
 import numpy as np
 
 from .levels import Cell, Level
-from .world import World
+from .world import Thing, World
 from .worlds.cheese_in_corner import CheeseInCorner
 
 WALL, FREE, MOUSE, BOTH = "#", ".", "M", "*"
@@ -76,7 +76,7 @@ def parse(text: str, world: World | None = None) -> Level:
         if "=" in line:
             symbol, _, what = line.partition("=")
             stacks[symbol.strip()] = what.split()
-    known = {thing.symbol: thing.name.rsplit("_", 1)[0] for thing in world.things}
+    known = {thing.symbol: _kind(thing) for thing in world.things}
     found: dict[str, list[Cell]] = {}
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows):
@@ -113,12 +113,17 @@ def _things(found: dict[str, list[Cell]], world: World) -> dict[str, tuple[Cell,
             raise ValueError(f"the level has no {thing.name} ({thing.symbol}): draw exactly one")
     for thing in world.things:
         if left[thing.symbol]:
-            most, name = len(found[thing.symbol]) - len(left[thing.symbol]), thing.name.rsplit("_", 1)[0]
+            most, name = len(found[thing.symbol]) - len(left[thing.symbol]), _kind(thing)
             raise ValueError(
                 f"the level has {len(found[thing.symbol])} {name} ({thing.symbol}): draw "
                 f"{'exactly one' if most == 1 else f'at most {most}'}"
             )
     return things
+
+
+def _kind(thing: Thing) -> str:
+    """Its name without a number."""
+    return thing.name.rstrip("0123456789").rstrip("_")
 
 
 def _world(world: World | None) -> World:

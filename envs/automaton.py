@@ -17,7 +17,7 @@ class Automaton:
     """Q values of progress, M = 2^k sets of the k acting things, of which one cell may hold any.
 
     Attributes:
-        progress: the Q values, the initial one first.
+        progress: the Q values, the world's initial one first.
         acting: names of the things that act; bit i of a set stands for `acting[i]`.
         following: (Q, M) int64, progress after a step onto a set.
         rewards: (Q, M) float32, what that step pays.
@@ -25,6 +25,7 @@ class Automaton:
         over: (Q, M) bool, whether a mouse on a set is at an episode's end, progress being what it is now.
         shown: (Q, things) bool, which of the world's things can be seen.
         status: (Q, status planes) int64, the numbers they show.
+        begins: (M,) int64, progress at the start of a level that has just this set of acting things.
     """
 
     progress: tuple[Progress, ...]
@@ -35,11 +36,12 @@ class Automaton:
     over: np.ndarray
     shown: np.ndarray
     status: np.ndarray
+    begins: np.ndarray
 
 
 @lru_cache(maxsize=64)
 def automaton_of(world: World) -> Automaton:
-    """Every progress that can be reached from the initial one, breadth first.
+    """Every progress that can be reached from those that an episode begins with, breadth first.
 
     Raises:
         ValueError: the world has too many acting things or too many values of progress for tables.
@@ -53,8 +55,10 @@ def automaton_of(world: World) -> Automaton:
         frozenset(name for bit, name in enumerate(acting) if number >> bit & 1)
         for number in range(2 ** len(acting))
     ]
-    numbers = {world.initial: 0}
-    found = [world.initial]
+    needed = world.needed.intersection(acting)
+    beginnings = [world.begins(present) if needed <= present else world.initial for present in sets]
+    found = list(dict.fromkeys([world.initial, *beginnings]))
+    numbers = {progress: number for number, progress in enumerate(found)}
     following, rewards = [], []
     for progress in found:  # grows as it goes
         arrivals = [world.arrive(progress, touched) for touched in sets]
@@ -80,4 +84,5 @@ def automaton_of(world: World) -> Automaton:
         over=over,
         shown=np.array([[thing.name in world.shown(p) for thing in world.things] for p in found], dtype=bool),
         status=np.array([world.status(p) for p in found], dtype=np.int64).reshape(len(found), -1),
+        begins=np.array([numbers[progress] for progress in beginnings], dtype=np.int64),
     )

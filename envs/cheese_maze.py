@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .automaton import automaton_of
 from .levels import NUM_ACTIONS, Levels
-from .moves import default_time_limit, next_cells, touched_sets
+from .moves import beginnings, default_time_limit, next_cells, touched_sets
 from .planes import MOUSE, Painter
 
 
@@ -86,9 +86,10 @@ class CheeseMaze:
         self._next_cells = torch.from_numpy(next_cells(levels.walls)).to(self.device).view(-1)
         self._touched = torch.from_numpy(touched_sets(levels, automaton)).to(self.device).view(-1)
         self._starts = torch.from_numpy(levels.mouse).to(self.device)
+        self._begins = torch.from_numpy(beginnings(levels, automaton)).to(self.device)
         self._painter = Painter(levels, self.device)
         everyone = torch.arange(len(levels), device=self.device)
-        self._first = self._painter.paint(everyone, torch.zeros_like(everyone))
+        self._first = self._painter.paint(everyone, self._begins)
         self._mouse_plane = MOUSE * self.size**2
         self._first.scatter_(1, (self._starts + self._mouse_plane)[:, None], 1)
         self._planes = torch.zeros(num_envs, self._first.shape[1], dtype=torch.uint8, device=self.device)
@@ -199,5 +200,5 @@ class CheeseMaze:
         self._planes[environments] = self._first[levels]
         self._level[environments] = levels
         self._mouse[environments] = self._starts[levels]
-        self._progress[environments] = 0
+        self._progress[environments] = self._begins[levels]
         self._elapsed[environments] = 0

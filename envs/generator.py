@@ -1,22 +1,25 @@
 """Levels in bulk: a level is a pure function of (world, seed, index, split), whatever batch it is made in."""
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 from .counter_random import below, mix, random_words, stream_keys
 from .ground import MODE_DRAW, NO_ROOM, Ground, Places
-from .layouts import layout_walls, passage_cells
-from .levels import Levels
+from .layouts import LayoutName, layout_walls, passage_cells
+from .levels import ABSENT, Levels
 from .world import SHIFTED, TRAINING, World
 
 Split = Literal["train", "tune", "test"]
 # A level's hash falls into one of ten buckets; a split owns buckets, so no level is in two splits.
 _BUCKETS = 10
 _SPLIT_BUCKETS = {"train": (0, 8), "tune": (8, 9), "test": (9, 10)}
-_MAZE_STREAM, _OBJECT_STREAM, _ZOBRIST_STREAM, _REDRAW_STREAM = 1, 2, 3, 4
+_MAZE_STREAM, _OBJECT_STREAM, _ZOBRIST_STREAM, _REDRAW_STREAM, _COUNT_STREAM = 1, 2, 3, 4, 5
 _MOST_ATTEMPTS = 10_000
 _MOST_REDRAWS = 1_000
+# Settings that give fewer layouts than these in so many draws have too few to share out between splits.
+_LEAST_LAYOUTS, _COUNTED_LAYOUTS = 64, 256
 
 
 def make_levels(
@@ -30,14 +33,16 @@ def make_levels(
     """Levels number `indices` (an int L means 0…L−1) of a seed.
 
     No layout of walls belongs to two splits: the hash of a layout alone decides its split, and layouts of another
-    split are drawn again. In the `open` layout, which has but one, that hash is of mouse and things instead.
+    split are drawn again. Where settings have too few layouts to share out (`open` has but one, small braids and
+    rooms have few), that hash is of walls, mouse and things together.
 
     Args:
         world: what lies where.
         indices: which levels.
         seed: of all draws.
         split: `train`, `tune` or `test`.
-        distribution: one of the world's: `training`, of which `ood_share` are as `shifted`; `shifted`; or another.
+        distribution: one of the world's: `training`, or a phase of training, of which `ood_share` are as `shifted`;
+            `shifted`; or another.
 
     Raises:
         ValueError: a setting that does not exist, or that leaves no room for levels.
@@ -71,7 +76,7 @@ def make_levels(
 
 
 def layout_split(walls: np.ndarray, layout: str = "tree") -> np.ndarray:
-    """The split that each layout of `walls` (L, n, n) belongs to, (L,) of str."""
+    """The split that each layout of `walls` (L, n, n) belongs to, (L,) of str, where layouts are shared out."""
     names = np.array([name for name, (low, high) in _SPLIT_BUCKETS.items() for _ in range(low, high)])
     return names[_buckets(_what_varies(walls, layout))]
 
@@ -80,14 +85,15 @@ def _drawn(world: World, seeds: np.ndarray, split: Split, distribution: str) -> 
     walls = _split_walls(world, stream_keys(_MAZE_STREAM, seeds), split)
     keys = stream_keys(_OBJECT_STREAM, seeds)
     ground = Ground(walls, keys, world.corner_size)
-    if distribution != TRAINING or not world.ood_share:
+    if not world.ood_share or distribution not in (TRAINING, *(phase.distribution for phase in world.phases)):
         return walls, world.place(distribution, ground)
     shifted = ground.share(MODE_DRAW) < world.ood_share
     places: Places = {}
-    for name, chosen in ((TRAINING, ~shifted), (SHIFTED, shifted)):
+    for name, chosen in ((distribution, ~shifted), (SHIFTED, shifted)):
         part = world.place(name, Ground(walls[chosen], keys[chosen], world.corner_size))
         for thing, cells in part.items():
-            places.setdefault(thing, np.empty((len(walls), *cells.shape[1:]), dtype=np.int64))[chosen] = cells
+            nowhere = np.full((len(walls), *cells.shape[1:]), ABSENT)
+            places.setdefault(thing, nowhere)[chosen] = cells
     return walls, places
 
 
@@ -95,7 +101,7 @@ def _split_walls(world: World, keys: np.ndarray, split: Split) -> np.ndarray:
     make = layout_walls(
         world.layout, world.size, dead_ends_opened=world.dead_ends_opened, wall_density=world.wall_density
     )
-    if world.layout == "open":
+    if _few_layouts(world):
         return make(keys)
     low, high = _SPLIT_BUCKETS[split]
     tries = max(1, (_BUCKETS - 1) // (high - low))
@@ -118,13 +124,21 @@ def _split_walls(world: World, keys: np.ndarray, split: Split) -> np.ndarray:
 
 def _fit(world: World, walls: np.ndarray, places: Places, split: Split) -> np.ndarray:
     """Which levels have room for everything and belong to the split, (L,) bool."""
+    # All things in one order, placed or not: the hash of a level must not depend on which distribution it is of.
+    columns = {"mouse": 1} | {thing.name: thing.count for thing in world.things}
+    placed = {name: cells[:, None] if cells.ndim == 1 else cells for name, cells in places.items()}
     cells = np.concatenate(
-        [cells[:, None] if cells.ndim == 1 else cells for cells in places.values()], axis=1
+        [
+            placed[name] if name in placed else np.full((len(walls), count), ABSENT)
+            for name, count in columns.items()
+        ],
+        axis=1,
     )
     fit = (cells != NO_ROOM).all(axis=1)
-    if world.layout == "open":
+    if _few_layouts(world):
         low, high = _SPLIT_BUCKETS[split]
-        bucket = below(mix(stream_keys(_ZOBRIST_STREAM, *(cells + 1).T)), np.array([_BUCKETS]))
+        layout = _zobrist(_what_varies(walls, world.layout))
+        bucket = below(mix(stream_keys(_ZOBRIST_STREAM, layout, *(cells + 1).T)), np.array([_BUCKETS]))
         fit &= (bucket >= low) & (bucket < high)
     return fit
 
@@ -136,6 +150,26 @@ def _what_varies(walls: np.ndarray, layout: str) -> np.ndarray:
 
 
 def _buckets(free: np.ndarray) -> np.ndarray:
-    """Zobrist hash of the free cells (L, cells), as a bucket number (L,)."""
-    zobrist = random_words(stream_keys(_ZOBRIST_STREAM, np.arange(1)), free.shape[1])[0]
-    return below(mix(free.astype(np.uint64) @ zobrist), np.array([_BUCKETS]))
+    """Hash of the free cells (L, cells), as a bucket number (L,)."""
+    return below(mix(_zobrist(free)), np.array([_BUCKETS]))
+
+
+def _zobrist(free: np.ndarray) -> np.ndarray:
+    """Zobrist hash of the free cells (L, cells), (L,) uint64."""
+    words = random_words(stream_keys(_ZOBRIST_STREAM, np.arange(1)), free.shape[1])[0]
+    return free.astype(np.uint64) @ words
+
+
+def _few_layouts(world: World) -> bool:
+    # Even the 5×5 trees are enough, 192 of them.
+    return world.layout != "tree" and _found_few(
+        world.layout, world.size, world.dead_ends_opened, world.wall_density
+    )
+
+
+@lru_cache(maxsize=64)
+def _found_few(layout: LayoutName, size: int, dead_ends_opened: float, wall_density: float) -> bool:
+    make = layout_walls(layout, size, dead_ends_opened=dead_ends_opened, wall_density=wall_density)
+    drawn = make(stream_keys(_COUNT_STREAM, np.arange(_COUNTED_LAYOUTS)))
+    found = {walls.tobytes() for walls in drawn}
+    return len(found) < _LEAST_LAYOUTS

@@ -76,14 +76,31 @@ class Ground:
             things: name → (L, n²) bool.
             first: number of the first thing's draw.
         """
-        taken: Places = {}
-        if start == "bottom_left":
-            taken["mouse"] = np.full(len(self), self.bottom_left)
+        taken = self.early_mouse(start)
         for number, (name, allowed) in enumerate(things.items(), start=first):
             taken[name] = self.cell(number, self.without(allowed, *taken.values()))
+        return self.late_mouse(start, mouse, taken)
+
+    def early_mouse(self, start: Start) -> Places:
+        """The mouse, if it has its place before the things have theirs, at the `bottom_left`; else nothing."""
+        return {"mouse": np.full(len(self), self.bottom_left)} if start == "bottom_left" else {}
+
+    def late_mouse(self, start: Start, allowed: np.ndarray, placed: Places) -> Places:
+        """What is placed, and a `random` mouse on a uniform cell of those allowed where nothing lies."""
         if start == "random":
-            taken["mouse"] = self.cell(MOUSE_DRAW, self.without(mouse, *taken.values()))
-        return taken
+            placed["mouse"] = self.cell(MOUSE_DRAW, self.without(allowed, *placed.values()))
+        return placed
+
+    def near(self, cells: np.ndarray, steps: int) -> np.ndarray:
+        """Which free cells a walk of at most so many steps joins to these cells (L,), (L, n²) bool."""
+        count, size = len(self), self.size
+        near = np.zeros((count, size + 2, size + 2), dtype=bool)  # a rim of cells that nothing reaches
+        inner, level = near[:, 1:-1, 1:-1], np.flatnonzero(cells >= 0)
+        inner[level, cells[level] // size, cells[level] % size] = True
+        for _ in range(steps):
+            beside = near[:, :-2, 1:-1] | near[:, 2:, 1:-1] | near[:, 1:-1, :-2] | near[:, 1:-1, 2:]
+            inner |= beside & ~self.walls
+        return inner.reshape(count, size**2)
 
     def nowhere(self) -> np.ndarray:
         """The cells of a thing that no level has, (L,)."""

@@ -14,7 +14,7 @@ from .automaton import automaton_of
 from .frames import frame
 from .generator import Split, make_levels
 from .levels import NUM_ACTIONS, Level, Levels, corner_region
-from .moves import default_time_limit, next_cells, touched_sets
+from .moves import beginnings, default_time_limit, next_cells, touched_sets
 from .planes import MOUSE, Painter, plane_names
 from .proxy import ProxyReward
 from .world import TRAINING, World
@@ -133,8 +133,9 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         else:
             self._batch, self._row = self._given(chosen), 0
         levels = self._batch.levels
-        self._mouse, self._progress, self._elapsed = int(levels.mouse[self._row]), 0, 0
-        self._settled = self._batch.proxy.settled(self._row, self._mouse, 0)
+        self._mouse, self._elapsed = int(levels.mouse[self._row]), 0
+        self._progress = int(self._batch.begins[self._row])
+        self._settled = self._batch.proxy.settled(self._row, self._mouse, self._progress)
         self._painted: dict[int, np.ndarray] = {}
         self._running = True
         return self._observation(), self._info(proxy_reward=0.0, corner_entered=False)
@@ -217,15 +218,22 @@ class _Batch:
     numbers: np.ndarray
     next_cells: np.ndarray
     touched: np.ndarray
+    begins: np.ndarray
     painter: Painter
     proxy: ProxyReward
 
     @staticmethod
     def of(levels: Levels, numbers: np.ndarray) -> "_Batch":
         """Levels and their numbers."""
-        touched = touched_sets(levels, automaton_of(levels.world))
+        automaton = automaton_of(levels.world)
         return _Batch(
-            levels, numbers, next_cells(levels.walls), touched, Painter(levels), ProxyReward(levels)
+            levels,
+            numbers,
+            next_cells(levels.walls),
+            touched_sets(levels, automaton),
+            beginnings(levels, automaton),
+            Painter(levels),
+            ProxyReward(levels),
         )
 
 

@@ -34,3 +34,11 @@ def touched_sets(levels: Levels, automaton: Automaton) -> np.ndarray:
         # A thing takes a cell once, so no sum is lost.
         sets[level, levels.places[name][level, column]] |= np.int16(1 << bit)
     return sets
+
+
+def beginnings(levels: Levels, automaton: Automaton) -> np.ndarray:
+    """Progress at the start of every level, (L,) int64, a number of the automaton."""
+    present = np.zeros(len(levels), dtype=np.int64)
+    for bit, name in enumerate(automaton.acting):
+        present |= (levels.places[name] != ABSENT).any(axis=1).astype(np.int64) << bit
+    return automaton.begins[present]

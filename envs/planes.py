@@ -6,6 +6,7 @@ from torch import Tensor
 
 from .automaton import Automaton, automaton_of
 from .levels import ABSENT, Levels
+from .moves import beginnings
 from .world import World
 
 WALLS, MOUSE = 0, 1
@@ -70,7 +71,7 @@ def observations(levels: Levels) -> np.ndarray:
     count, size = len(levels), levels.size
     painter, everyone = Painter(levels), torch.arange(len(levels))
     painted = (
-        painter.paint(everyone, torch.zeros_like(everyone))
+        painter.paint(everyone, torch.from_numpy(beginnings(levels, automaton_of(levels.world))))
         .numpy()
         .reshape(count, painter.planes, painter.cells)
     )

@@ -26,11 +26,19 @@ ENVIRONMENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     )
     for name in WORLDS
 }
+# The same, of the extra goalcut[procgen]; without it, making one says so.
+PROCGEN_ENVIRONMENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "goalcut/ProcgenMaze-v0": (
+        "procgen_gymnasium:ProcgenMazeEnv",
+        "procgen_gymnasium:ProcgenMazeVectorEnv",
+        {},
+    ),
+}
 
 
 def register_environments() -> None:
-    """Add every row of the table to Gymnasium's registry; a second call changes nothing."""
-    for name, (single, batch, settings) in ENVIRONMENTS.items():
+    """Add every row of the tables to Gymnasium's registry; a second call changes nothing."""
+    for name, (single, batch, settings) in (ENVIRONMENTS | PROCGEN_ENVIRONMENTS).items():
         if name not in gymnasium.registry:
             gymnasium.register(
                 name,

@@ -1,11 +1,14 @@
-"""Shortest paths: how far each cell is from a target, and which moves go there, for many levels at once."""
+"""Shortest paths to a cell, for many levels at once, and the best sequence of moves on one level of any world."""
 
 import numpy as np
 
-from .levels import NUM_ACTIONS, Level
-from .moves import next_cells
+from .levels import NUM_ACTIONS, Level, Levels
+from .moves import default_time_limit, next_cells
+from .state_graph import StateGraph
+from .world import World
 
 UNREACHABLE = -1
+_ROUNDING = 1e-9
 
 
 def distances(walls: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -77,6 +80,44 @@ def shortest_path(level: Level) -> list[tuple[int, int]]:
         cell = int(moves[cell, best[cell].argmax()])
         path.append(cell)
     return [divmod(cell, size) for cell in path]
+
+
+def solution(level: Level, world: World, time_limit: int | None = None) -> list[int]:
+    """The shortest sequence of moves that earns the largest sum of rewards on a level.
+
+    By value iteration backwards in time on the level's state graph (Bellman 1957); exact, and the same for every
+    world. Of several such sequences the one whose first differing move comes first in the order of the actions.
+
+    Args:
+        level: whose mouse walks.
+        world: what lies there, and what it does.
+        time_limit: steps an episode may take; default 8n.
+
+    Returns:
+        Actions, as `CheeseMaze` takes them; none where nothing can be earned.
+
+    Raises:
+        ValueError: the level is not of the world.
+        StateGraphTooLarge: the world has too many values of progress for such a large level.
+    """
+    graph = StateGraph(Levels.of([level], world))
+    following, over = graph.next[0].numpy(), graph.over[0].numpy()
+    rewards = graph.rewards[0].numpy().astype(np.float64)
+    # most[h]: the largest sum that h steps or fewer earn from each state; walking on is never forced.
+    most = [np.zeros(len(over))]
+    for _ in range(default_time_limit(len(level.walls)) if time_limit is None else time_limit):
+        sums = (rewards + most[-1][following]).max(axis=1)
+        most.append(np.where(over, 0.0, np.maximum(sums, 0.0)))
+    state = int(graph.start[0].argmax())
+    # Sums of the same rewards in another order may differ in their last bits.
+    worth = np.array([after[state] for after in most])
+    left = int(np.argmax(worth >= worth[-1] - _ROUNDING))
+    actions: list[int] = []
+    while left:
+        sums = rewards[state] + most[left - 1][following[state]]
+        actions.append(int(np.argmax(sums >= sums.max() - _ROUNDING)))
+        state, left = int(following[state, actions[-1]]), left - 1
+    return actions
 
 
 def _check(walls: np.ndarray, targets: np.ndarray) -> None:

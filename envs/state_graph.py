@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .automaton import automaton_of
 from .levels import Levels, corner_region
-from .moves import next_cells, touched_sets
+from .moves import beginnings, next_cells, touched_sets
 from .planes import MOUSE, Painter
 from .world import Event
 
@@ -25,10 +25,10 @@ class StateGraphTooLarge(ValueError):
 
 
 class StateGraph:
-    """L levels as graphs of the states that can be reached from any free cell with the initial progress.
+    """L levels as graphs of the states that can be reached from any free cell with the level's first progress.
 
-    States are numbered per level, those with the initial progress first and, of one progress, in reading order of
-    their cells; levels are padded to the S states of the largest, with states that lead nowhere.
+    States are numbered per level, in order of progress (mostly the first comes first) and, of one progress, in
+    reading order of their cells; levels are padded to the S states of the largest, with states that lead nowhere.
 
     Args:
         levels: the levels; their world says what follows.
@@ -43,6 +43,7 @@ class StateGraph:
         start: (L, S) float32, one at the mouse's start.
         cell: (L, S) int64, the mouse's cell.
         progress: (L, S) int64, a number of the world's automaton.
+        initial: (L, S) bool, with the progress that an episode begins with.
 
     Raises:
         StateGraphTooLarge: more than `MOST_STATES`.
@@ -53,7 +54,8 @@ class StateGraph:
         count, cells, values = len(levels), levels.size**2, len(automaton.progress)
         sets, moves = touched_sets(levels, automaton), next_cells(levels.walls)
         # A state by its key in a level: progress * n² + cell.
-        level, key = _reachable(levels, automaton.following, sets, moves)
+        begins = beginnings(levels, automaton)
+        level, key = _reachable(levels, automaton.following, sets, moves, begins)
         states = np.bincount(level, minlength=count)
         width = int(states.max())
         if count * width > MOST_STATES:
@@ -86,8 +88,9 @@ class StateGraph:
         self.real = put(real)
         here = sets[rows, cell_of].astype(np.int64)
         self.over = put(automaton.over[progress_of, here] & real)
-        starts = (cell_of == levels.mouse[:, None]) & (progress_of == 0) & real
-        self.start = put(starts.astype(np.float32))
+        initial = (progress_of == begins[:, None]) & real
+        starts = (cell_of == levels.mouse[:, None]) & initial
+        self.start, self.initial = put(starts.astype(np.float32)), put(initial)
         self.cell, self.progress, self._sets = put(cell_of), put(progress_of), put(here)
         self._values = automaton.progress
         self._painter = Painter(levels, device)
@@ -111,11 +114,6 @@ class StateGraph:
     def corner(self) -> Tensor:
         """Which states are in the corner region with the initial progress, (L, S) bool."""
         return self._at("corner") & self.initial
-
-    @property
-    def initial(self) -> Tensor:
-        """Which states have the initial progress, (L, S) bool."""
-        return (self.progress == 0) & self.real
 
     @property
     def acting(self) -> Tensor:
@@ -155,14 +153,14 @@ class StateGraph:
 
 
 def _reachable(
-    levels: Levels, following: np.ndarray, sets: np.ndarray, moves: np.ndarray
+    levels: Levels, following: np.ndarray, sets: np.ndarray, moves: np.ndarray, begins: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Level and key of every reachable state, both (N,), ordered by level, progress and cell."""
     count, cells = sets.shape
     keys = following.shape[0] * cells
     seen = np.zeros(count * keys, dtype=bool)
     level, cell = np.nonzero(~levels.walls.reshape(count, cells))
-    frontier = level * keys + cell
+    frontier = level * keys + begins[level] * cells + cell
     seen[frontier] = True
     while following.shape[0] > 1 and len(frontier):
         level, key = np.divmod(frontier, keys)

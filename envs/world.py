@@ -151,6 +151,8 @@ class World(ABC):
     """Whether the corner region means something, and is drawn."""
     status_planes: ClassVar[tuple[str, ...]] = ()
     """Observation planes that show a number of progress, as so many cells of the top row."""
+    corner_is_goal: ClassVar[bool] = False
+    """Whether an agent may be after the corner region; walks that measure `navigation` then end there."""
 
     def __post_init__(self) -> None:
         if self.size % 2 == 0 or not 5 <= self.size <= 31:
@@ -178,6 +180,10 @@ class World(ABC):
     def initial(self) -> Progress:
         """Progress at the start of an episode."""
         return ()
+
+    def begins(self, present: frozenset[str]) -> Progress:
+        """Progress at the start of an episode on a level that has just these of the acting things."""
+        return self.initial
 
     @abstractmethod
     def arrive(self, progress: Progress, touched: frozenset[str]) -> tuple[Progress, float]:

@@ -13,7 +13,7 @@ _CELL = 20
 # Arrows fainter than this would not be seen.
 LEAST_ARROW = 0.03
 
-_SHAPES = {
+ARROW_SHAPES = {
     "up": "M10 9.4V3.4M7.2 6L10 2.6L12.8 6",
     "down": "M10 10.6V16.6M7.2 14L10 17.4L12.8 14",
     "left": "M9.4 10H3.4M6 7.2L2.6 10L6 12.8",
@@ -28,7 +28,7 @@ _MOUSE = (
 
 def arrow_symbols() -> Markup:
     """The four arrows, defined once on the page."""
-    paths = "".join(f'<path id="move-{move}" d="{shape}"/>' for move, shape in _SHAPES.items())
+    paths = "".join(f'<path id="move-{move}" d="{shape}"/>' for move, shape in ARROW_SHAPES.items())
     return Markup(f'<svg class="symbols" aria-hidden="true" width="0" height="0"><defs>{paths}</defs></svg>')
 
 

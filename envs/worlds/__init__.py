@@ -2,8 +2,17 @@
 
 from ..world import World
 from .cheese_in_corner import CheeseInCorner
+from .cheese_on_dish import CheeseOnDish
+from .line_and_gem import LineAndGem
+from .stars_and_cheese import StarsAndCheese
 
-WORLDS: dict[str, type[World]] = {card.name: card for card in (CheeseInCorner,)}
+_CARDS: tuple[type[World], ...] = (
+    CheeseInCorner,
+    CheeseOnDish,
+    LineAndGem,
+    StarsAndCheese,
+)
+WORLDS: dict[str, type[World]] = {card.name: card for card in _CARDS}
 """Name → card, as the command line, config.json and the Gymnasium ids know them."""
 
 
@@ -18,4 +27,11 @@ def world_named(name: str) -> type[World]:
     return WORLDS[name]
 
 
-__all__ = ["WORLDS", "CheeseInCorner", "world_named"]
+__all__ = [
+    "WORLDS",
+    "CheeseInCorner",
+    "CheeseOnDish",
+    "LineAndGem",
+    "StarsAndCheese",
+    "world_named",
+]

@@ -26,6 +26,7 @@ class CheeseInCorner(World):
         CONFLICT: "mouse and cheese both outside the corner region: the two goals part",
         CORNERED: "the cheese in the corner region, whatever ood_share",
     }
+    corner_is_goal: ClassVar[bool] = True
 
     @property
     def things(self) -> tuple[Thing, ...]:

@@ -6,13 +6,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
 from goalcut.envs import (
+    STEPS,
     CheeseInCorner,
+    StarsAndCheese,
     ascii,
     distances,
     make_levels,
     next_cells,
     optimal_actions,
     shortest_path,
+    solution,
 )
 from goalcut.envs.solver import UNREACHABLE
 
@@ -108,3 +111,35 @@ def test_a_cheese_behind_walls_is_said_to_be_out_of_reach() -> None:
 def test_wrong_walls_and_targets_are_refused(walls: np.ndarray, targets: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         distances(walls, targets)
+
+
+def test_the_solution_of_a_level_with_cheese_is_a_shortest_path_to_it() -> None:
+    world = CheeseInCorner(size=9, corner_size=3, start="random", layout="blocks")
+    for level in make_levels(world, 15, seed=0, distribution="shifted"):
+        cell, cells = level.mouse, [level.mouse]
+        for move in solution(level, world):
+            cell = (cell[0] + STEPS[move][0], cell[1] + STEPS[move][1])
+            cells.append(cell)
+        assert cells == shortest_path(level)
+
+
+def test_the_solution_takes_both_where_both_pay_and_leaves_what_costs() -> None:
+    drawing = "C.M..S.\n" + "#######\n" * 6
+    for cheese, star, expected in (
+        (1.0, 1.0, [2, 2, 3, 3, 3, 3, 3]),
+        (1.0, 0.0, [2, 2]),
+        (0.0, 1.0, [3, 3, 3]),
+        (1.0, -1.0, [2, 2]),
+        (-0.5, 1.0, [3, 3, 3]),
+    ):
+        world = StarsAndCheese(size=7, cheese_reward=cheese, star_reward=star)
+        level = ascii.parse(drawing, world)
+        assert solution(level, world) == expected
+    world = StarsAndCheese(size=7, ends="any", star_reward=0.5)
+    assert solution(ascii.parse(drawing, world), world) == [2, 2]
+    assert solution(ascii.parse(drawing, world), world, time_limit=1) == []
+
+
+def test_a_level_that_pays_nothing_has_no_moves_for_solution() -> None:
+    world = StarsAndCheese(size=5, star_reward=0.0)
+    assert solution(ascii.parse("M.S\n###\n###", world), world) == []

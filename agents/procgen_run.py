@@ -1,0 +1,230 @@
+"""A run of an agent in Procgen's maze: its settings, its run directory, and training as a run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+import torch
+
+from ..envs.procgen_game import FRAME, NUM_PROCGEN_ACTIONS, import_procgen
+from ..envs.procgen_maze import Cheese, ProcgenMaze
+from ..envs.procgen_state import WORLD_SIZES, Mode, check_mode
+from .allocator import keep_freed_memory
+from .networks import ActorCritic, build_network
+from .ppo import PPO, PPOSettings, resolved_precision
+from .recorder import GradientRecorder
+from .resuming import ProgressFile, resume, save_bundle
+from .run_directory import RunDirectory, check_device
+
+OnRollout = Callable[[dict[str, Any]], None]
+
+
+def _published_ppo() -> PPOSettings:
+    """What the published agents were trained with, 200M env steps."""
+    return PPOSettings(
+        rollouts=3052, num_envs=256, num_steps=256, learning_rate=5e-4, gamma=0.999, gae_lambda=0.95
+    )
+
+
+@dataclass(frozen=True)
+class ProcgenSettings:
+    """Everything needed to repeat a training in Procgen's maze.
+
+    Attributes:
+        mode: `easy` 15×15 cells, `hard` 25×25, `memory` 31×31 with a view of 8×8.
+        cheese: `stock` where the game puts it, `corner` the top right cell, `region` in the k×k at the top right.
+        corner_size: k, of training's region and of the measures.
+        num_levels: training levels; 0 is no limit.
+        start_level: the first of them.
+        reward: what the cheese pays; the game's own is 10.
+        scale: of the `impala` network: 1 has 626,256 parameters, 4 has 3,653,136.
+        ppo: the learner's settings; the published ones by default.
+        seed: seed of levels, initial parameters, actions and minibatches.
+        record: a row of the gradient log per `rollout` or per `update`; or `none`.
+        checkpoint_every: rollouts between checkpoints of the parameters.
+        save_every: rollouts between the bundles that a killed run resumes from.
+        device: where the network is, `cpu` or `cuda`; the game runs on the CPU.
+        threads: CPU threads of torch; default all.
+        game_threads: CPU threads of the game.
+    """
+
+    mode: Mode = "hard"
+    cheese: Cheese = "region"
+    corner_size: int = 5
+    num_levels: int = 100_000
+    start_level: int = 0
+    reward: float = 1.0
+    scale: int = 1
+    ppo: PPOSettings = field(default_factory=_published_ppo)
+    seed: int = 0
+    record: Literal["rollout", "update", "none"] = "rollout"
+    checkpoint_every: int = 25
+    save_every: int = 10
+    device: str = "cpu"
+    threads: int | None = None
+    game_threads: int = 4
+
+    def __post_init__(self) -> None:
+        check_mode(self.mode)
+        if self.cheese not in get_args(Cheese):
+            raise ValueError(f"cheese is {self.cheese!r}: give one of {', '.join(get_args(Cheese))}")
+        for name, least in (
+            ("num_levels", 0),
+            ("start_level", 0),
+            ("scale", 1),
+            ("seed", 0),
+            ("checkpoint_every", 1),
+            ("save_every", 1),
+            ("game_threads", 0),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
+        if not 1 <= self.corner_size < WORLD_SIZES[self.mode]:
+            raise ValueError(
+                f"corner_size is {self.corner_size}: in mode {self.mode!r} give 1 to {WORLD_SIZES[self.mode] - 1}"
+            )
+        if not self.reward > 0:
+            raise ValueError(f"reward is {self.reward}: give a number above 0")
+        if self.record not in ("rollout", "update", "none"):
+            raise ValueError(f"record is {self.record!r}: give 'rollout', 'update' or 'none'")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads is {self.threads}: give at least 1, or leave it out")
+        check_device(self.device)
+
+    def new_network(self) -> ActorCritic:
+        """The network at its initial parameters θ_0."""
+        return build_network(
+            "impala",
+            (3, FRAME, FRAME),
+            NUM_PROCGEN_ACTIONS,
+            seed=self.seed,
+            scale=self.scale,
+            pixels=True,
+        )
+
+    def resolved(self, held: "ProcgenSettings | None" = None) -> "ProcgenSettings":
+        """The same with `precision` definite: as `held` has it, or as the device does best."""
+        if self.ppo.precision != "auto":
+            return self
+        precision = (
+            resolved_precision("auto", torch.device(self.device)) if held is None else held.ppo.precision
+        )
+        return replace(self, ppo=replace(self.ppo, precision=precision))
+
+
+class ProcgenRun(RunDirectory[ProcgenSettings]):
+    """The files of one run in Procgen's maze; training time is counted in rollouts."""
+
+    kind: ClassVar[str] = "procgen"
+    time_unit: ClassVar[str] = "rollout"
+    settings_type: ClassVar[type] = ProcgenSettings
+
+    @property
+    def last_time(self) -> int:
+        """Rollouts of the whole training."""
+        return self.settings.ppo.rollouts
+
+    @property
+    def logged_rows(self) -> int:
+        """One row per rollout, or one per update."""
+        ppo = self.settings.ppo
+        return ppo.rollouts * (ppo.epochs * ppo.minibatches if self.settings.record == "update" else 1)
+
+    @classmethod
+    def facts(cls, settings: ProcgenSettings) -> dict[str, Any]:
+        """Which Procgen it is; without one no run is begun."""
+        return {"procgen": import_procgen().__version__.strip()}
+
+    def network(self, time: int | None = None) -> ActorCritic:
+        """The network with θ after so many rollouts; None is the end of training."""
+        network = super().network(time)
+        assert isinstance(network, ActorCritic)
+        return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def train_procgen(run: ProcgenRun, *, on_rollout: OnRollout | None = None) -> None:
+    """Train an agent to its end, from its last saved state if it has one.
+
+    Args:
+        run: from `ProcgenRun.create`.
+        on_rollout: called with each rollout's record, as it goes to progress.jsonl.
+
+    Raises:
+        ProcgenMissingError: Procgen is not installed.
+        GradientError: the loss or a gradient is not finite.
+        RunFileError: a file to resume from is damaged.
+        OSError: the disk is full; what was recorded stays whole.
+    """
+    if run.trained:
+        return
+    with run.locked():
+        _train(run, on_rollout)
+
+
+def _train(run: ProcgenRun, on_rollout: OnRollout | None) -> None:
+    settings = run.settings
+    ppo = _new_learner(settings)
+    saved = resume(run, ppo)
+    recorder = None
+    if settings.record != "none":
+        per_update = settings.record == "update"
+        recorder = GradientRecorder(
+            ppo.network, ppo.optimizer, run.gradients, per_update=per_update, keep=saved["rows"]
+        )
+        recorder.updates = ppo.rollouts_done * settings.ppo.epochs * settings.ppo.minibatches
+    progress = ProgressFile(run, saved["progress_bytes"])
+    if ppo.rollouts_done == 0:
+        run.save_checkpoint(0, ppo.network)
+        progress.append({"rollout": 0, "env_steps": 0, "seconds": 0.0, "recording_seconds": 0.0})
+    try:
+        while ppo.rollouts_done < settings.ppo.rollouts:
+            began, recorded = time.perf_counter(), recorder.seconds if recorder else 0.0
+            rollout, metrics = ppo.collect()
+            metrics |= ppo.learn(rollout, recorder)
+            done = ppo.rollouts_done
+            last = done == settings.ppo.rollouts
+            record = {
+                "rollout": done,
+                "env_steps": ppo.env_steps,
+                "seconds": time.perf_counter() - began,
+                "recording_seconds": recorder.seconds - recorded if recorder else 0.0,
+                **metrics,
+            }
+            progress.append(record)
+            # The checkpoint first: what a bundle resumes after must be there.
+            if done % settings.checkpoint_every == 0 and not last:
+                run.save_checkpoint(done, ppo.network)
+            if done % settings.save_every == 0 or last:
+                if recorder is not None:
+                    recorder.log.sync()
+                save_bundle(run, ppo, rows=recorder.log.rows if recorder else 0, progress=progress)
+            if on_rollout is not None:
+                on_rollout(record)
+    finally:
+        progress.close()
+        if recorder is not None:
+            recorder.close()
+    run.save_checkpoint(ppo.rollouts_done, ppo.network)  # its file tells that training ended
+
+
+def _new_learner(settings: ProcgenSettings) -> PPO:
+    """The learner before its first rollout, and the process made ready for it."""
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    keep_freed_memory()
+    env_seed, ppo_seed = (int(word) for word in np.random.SeedSequence(settings.seed).generate_state(2))
+    env = ProcgenMaze(
+        settings.ppo.num_envs,
+        seed=env_seed,
+        mode=settings.mode,
+        num_levels=settings.num_levels,
+        start_level=settings.start_level,
+        cheese=settings.cheese,
+        corner_size=settings.corner_size,
+        reward=settings.reward,
+        threads=settings.game_threads,
+        device=settings.device,
+    )
+    return PPO(settings.ppo, settings.new_network(), env, seed=ppo_seed)

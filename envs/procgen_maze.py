@@ -1,0 +1,312 @@
+"""ProcgenMaze: Procgen's own maze as a batched torch environment, with the cheese moved."""
+
+import hashlib
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .cheese_maze import Step
+from .levels import STEPS, Level
+from .procgen_game import (
+    ACTION_MOVES,
+    CHEESE_REWARD,
+    FORCE_RESET,
+    FRAME,
+    LARGEST_SEED,
+    NUM_PROCGEN_ACTIONS,
+    TIME_LIMIT,
+    ProcgenGame,
+)
+from .procgen_levels import ProcgenLevels, levels_of, put_level
+from .procgen_state import SPACE, WALL, WORLD_SIZES, MazeState, Mode
+
+Cheese = Literal["stock", "corner", "region"]
+_RIGHT = 3
+# Whether the mouse looks on where it looked, after each move of `ACTION_MOVES`.
+_KEEPS_GAZE = np.array([True, True, False, False, True])
+_NO_CELL = -1
+
+
+class ProcgenMaze:
+    """The mouse of Procgen (Cobbe et al. 2020, arXiv 1912.01588), looking for cheese that was moved; N copies.
+
+    With `cheese` `corner` or `region` this is the environment of Langosco et al. 2022 (arXiv 2105.14111) and Turner
+    et al. 2023 (arXiv 2310.08043): the stock game, whose state is rewritten after each reset, on the environments
+    that ended alone. Levels, textures and their order stay those of the stock game.
+
+    Actions: Procgen's 15: 0 to 2 left, 3 down, 5 up, 6 to 8 right; 4 and 9 to 14 stay.
+    Observation: uint8 RGB (3, 64, 64), laid out pixel by pixel (channels_last). Where the mouse looks is seen too: to
+    the right after a move to the right, until one to the left.
+    Reward: `reward` on reaching the cheese, else 0.
+    Termination: the cheese is reached. Truncation: 500 steps. Both reset automatically, to the next level of the
+    environment's own stream.
+
+    The game resets by itself and throws the last frame away: `final_observations` are rendered anew, in a game put
+    aside for that.
+
+    Args:
+        num_envs: how many copies.
+        seed: seed of the streams of levels.
+        mode: `easy` 15×15 cells, `hard` 25×25, `memory` 31×31 of which the mouse sees 8×8 around itself.
+        num_levels: levels are drawn from so many; 0 is no limit.
+        start_level: the first of them.
+        cheese: `stock` where the game put it, `corner` the top right cell of the maze, `region` a free cell of the
+            k×k at its top right, chosen by the level's seed.
+        corner_size: k of `region`; a smaller maze is region altogether.
+        reward: what the cheese pays; the game's own is 10.
+        threads: CPU threads that step the copies; 0 is the caller's own.
+        device: where observations and the rest go; the game runs on the CPU.
+
+    Raises:
+        ProcgenMissingError: Procgen is not installed.
+        ValueError: a setting is out of range, naming it.
+    """
+
+    num_actions = NUM_PROCGEN_ACTIONS
+    time_limit = TIME_LIMIT
+    observation_shape = (3, FRAME, FRAME)
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        seed: int,
+        mode: Mode = "hard",
+        num_levels: int = 0,
+        start_level: int = 0,
+        cheese: Cheese = "stock",
+        corner_size: int = 5,
+        reward: float = CHEESE_REWARD,
+        threads: int = 4,
+        device: torch.device | str = "cpu",
+    ):
+        if cheese not in get_args(Cheese):
+            raise ValueError(f"cheese is {cheese!r}: give one of {', '.join(map(repr, get_args(Cheese)))}")
+        if corner_size < 1:
+            raise ValueError(f"corner_size is {corner_size}: give at least 1")
+        self._game = ProcgenGame(
+            num_envs, mode, seed=seed, num_levels=num_levels, start_level=start_level, threads=threads
+        )
+        self._spare = ProcgenGame(1, mode, seed=0, num_levels=1, threads=0)
+        self.num_envs, self.device = num_envs, torch.device(device)
+        self.mode: Mode = mode
+        self.size = WORLD_SIZES[mode]
+        self.cheese, self.reward = cheese, reward
+        self.corner_size = 1 if cheese == "corner" else corner_size
+        self._frames = torch.from_numpy(self._game.frames).permute(0, 3, 1, 2)
+        # Cells are numbered through all worlds, each with a rim of wall, which spares looking for its edges.
+        width = self.size + 2
+        rim = np.arange(width**2)
+        self._deltas = np.append(STEPS @ [width, 1], 0)
+        self._cell_of = ((rim // width - 1) * self.size + rim % width - 1).clip(0)
+        self._rims = np.arange(num_envs) * width**2
+        self._walls = np.ones((num_envs, width, width), dtype=bool)
+        self._mouse, self._cheese, self._elapsed, self._level = (
+            np.zeros(num_envs, dtype=np.int64) for _ in range(4)
+        )
+        self._pays = np.float32(reward)
+        self._no_frames = torch.empty((0, *self.observation_shape), dtype=torch.uint8)
+        self._right = np.zeros(num_envs, dtype=bool)
+        self._states: list[MazeState] = [self._enter(index) for index in range(num_envs)]
+
+    @property
+    def observations(self) -> Tensor:
+        """The current observations, (N, 3, 64, 64) uint8; a view that the next step overwrites."""
+        return self._frames.to(self.device)
+
+    @property
+    def level(self) -> Tensor:
+        """Seed of the level that each environment is in, (N,) int64."""
+        return torch.from_numpy(self._level.copy()).to(self.device)
+
+    @property
+    def levels(self) -> ProcgenLevels:
+        """The levels of the episodes under way, each mouse where it is now."""
+        return levels_of([self.read(index) for index in range(self.num_envs)])
+
+    def reseed(self, seed: int) -> None:
+        """Start the streams of level draws anew from `seed`; episodes under way go on."""
+        words = np.random.SeedSequence(seed).generate_state(self.num_envs)
+        for index, word in enumerate(words.tolist()):
+            state = self._game.read(index)
+            state.reseed(word)
+            self._game.write(index, state)
+
+    def reset(self, levels: Tensor | None = None) -> Tensor:
+        """Start every environment anew, in the levels of the seeds (N,) or in the next ones; returns observations.
+
+        Raises:
+            ValueError: the seeds are not one per environment, or none of Procgen's; nothing has changed then.
+        """
+        if levels is not None and (
+            levels.shape != (self.num_envs,) or levels.min() < 0 or levels.max() >= LARGEST_SEED
+        ):
+            raise ValueError(
+                f"levels are {tuple(levels.shape)}, from {int(levels.min())} to {int(levels.max())}: give "
+                f"({self.num_envs},) seeds from 0 to {LARGEST_SEED - 1}"
+            )
+        ranges = []
+        for index, seed in enumerate([] if levels is None else levels.tolist()):
+            state = self._game.read(index)
+            ranges.append(state.level_range)
+            state.level_range = (seed, seed + 1)
+            self._game.write(index, state)
+        self._game.act(np.full(self.num_envs, FORCE_RESET, dtype=np.int32))
+        self._game.wait()
+        for index in range(self.num_envs):
+            self._states[index] = self._enter(index, ranges[index] if ranges else None)
+        return self.observations
+
+    def step(self, actions: Tensor) -> Step:
+        """Advance every environment by its action, (N,) int64 in 0…14.
+
+        Raises:
+            ValueError: an action is none of these; nothing has moved then.
+        """
+        chosen = actions.cpu().numpy().astype(np.int32)
+        try:
+            moves = ACTION_MOVES.take(chosen.view(np.uint32))  # as such −1 is beyond the table
+            self._game.act(chosen)
+        except (IndexError, AssertionError):
+            raise ValueError(
+                f"actions are {chosen.shape}, from {chosen.min()} to {chosen.max()}: give ({self.num_envs},) of 0 to "
+                f"{NUM_PROCGEN_ACTIONS - 1}"
+            ) from None
+        # The game's threads are at work meanwhile.
+        ahead = self._mouse + self._deltas.take(moves)
+        self._mouse = mouse = np.where(self._walls.take(ahead), self._mouse, ahead)
+        self._right = np.where(_KEEPS_GAZE.take(moves), self._right, moves == _RIGHT)
+        self._elapsed += 1
+        terminated = mouse == self._cheese
+        late = self._elapsed >= TIME_LIMIT
+        over = terminated | late
+        ended = np.flatnonzero(over)
+        result = Step(
+            observations=self._frames,
+            rewards=torch.from_numpy(terminated * self._pays),
+            terminated=torch.from_numpy(terminated),
+            truncated=torch.from_numpy(late > terminated),
+            mouse=torch.from_numpy(self._cell_of.take(mouse - self._rims)),
+            ended=torch.from_numpy(ended),
+            final_observations=self._no_frames,
+        )
+        self._game.wait()
+        # What the game says must be what follows from its walls: a mouse that is elsewhere would go unseen.
+        if over.tobytes() != self._game.first.tobytes() or (
+            len(ended) and (terminated[ended] != (self._game.rewards[ended] > 0)).any()
+        ):
+            raise RuntimeError("Procgen ended other episodes than its mazes say: is this an altered Procgen?")
+        if len(ended):
+            frames = np.empty((len(ended), FRAME, FRAME, 3), dtype=np.uint8)
+            for number, index in enumerate(ended.tolist()):
+                frames[number] = self._last_frame(index, cheese=not terminated[index])
+                self._states[index] = self._enter(index)
+            result = replace(result, final_observations=torch.from_numpy(frames).permute(0, 3, 1, 2))
+        if self.device.type == "cpu":
+            return result
+        return Step(**{name: tensor.to(self.device) for name, tensor in vars(result).items()})
+
+    def read(self, index: int) -> MazeState:
+        """The state of one environment, to look into or to edit."""
+        return self._game.read(index)
+
+    def write(self, index: int, state: MazeState | bytes) -> None:
+        """Put a state into one environment; its observation shows it at once.
+
+        Raises:
+            ProcgenStateError: it is damaged, of another game or mode; the environment stays as it was.
+        """
+        content = state.content if isinstance(state, MazeState) else state
+        whole = MazeState(content, self.mode)
+        self._game.write(index, whole)
+        self._states[index] = self._take_up(index, whole)
+
+    def place(self, index: int, level: Level) -> None:
+        """Start an episode of one environment in any level: walls, cheese and mouse; the textures stay.
+
+        Raises:
+            ValueError: the level does not fit, see `put_level`; the environment stays as it was.
+        """
+        state = self._game.read(index)
+        put_level(state, level)
+        self._game.write(index, state)
+        self._states[index] = self._take_up(index, state)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that changes, to resume from: the games' own states (N, bytes), cut to their lengths (N,)."""
+        contents = [
+            torch.frombuffer(self._game.read(i).content, dtype=torch.uint8) for i in range(self.num_envs)
+        ]
+        lengths = torch.tensor([len(content) for content in contents])
+        return {"games": torch.nn.utils.rnn.pad_sequence(contents, batch_first=True), "lengths": lengths}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Take up a state that `state` gave, of an environment with the same mode and num_envs.
+
+        Raises:
+            ValueError: it is of another mode or number of environments; nothing has changed then.
+        """
+        if len(state["games"]) != self.num_envs:
+            raise ValueError(
+                f"the state is of {len(state['games'])} environments, this is of {self.num_envs}"
+            )
+        games = [
+            MazeState(game[:length].cpu().numpy().tobytes(), self.mode)
+            for game, length in zip(state["games"], state["lengths"].tolist(), strict=True)
+        ]
+        for index, game in enumerate(games):
+            self._game.write(index, game)
+            self._states[index] = self._take_up(index, game)
+
+    def close(self) -> None:
+        """Free the games."""
+        self._game.close()
+        self._spare.close()
+
+    def _enter(self, index: int, level_range: tuple[int, int] | None = None) -> MazeState:
+        """Take up the new episode of one environment: move its cheese, and put its range of levels back."""
+        state = self._game.read(index)
+        if level_range is not None:
+            state.level_range = level_range
+        if self.cheese != "stock":
+            move_cheese(state, self.corner_size)
+        if self.cheese != "stock" or level_range is not None:
+            self._game.write(index, state)
+        return self._take_up(index, state)
+
+    def _take_up(self, index: int, state: MazeState) -> MazeState:
+        """Note where walls, mouse and cheese of a state are."""
+        width = self.size + 2
+        self._walls[index, 1:-1, 1:-1] = state.grid == WALL
+        row, column = state.mouse
+        cheese = state.cheese
+        first = self._rims[index] + width + 1
+        self._mouse[index] = first + row * width + column
+        self._cheese[index] = _NO_CELL if cheese is None else first + cheese[0] * width + cheese[1]
+        self._elapsed[index], self._level[index] = state.elapsed, state.level_seed
+        self._right[index] = state.facing_right
+        return state
+
+    def _last_frame(self, index: int, *, cheese: bool) -> np.ndarray:
+        """(64, 64, 3): what the mouse of an ended episode saw last, the cheese eaten or not."""
+        state = self._states[index]
+        state.mouse = divmod(int(self._cell_of[self._mouse[index] - self._rims[index]]), self.size)
+        state.facing_right = bool(self._right[index])
+        if not cheese:
+            state.cheese = None
+        self._spare.write(0, state)
+        return self._spare.frames[0]
+
+
+def move_cheese(state: MazeState, corner_size: int) -> None:
+    """Move a level's cheese to a free cell of its corner region, chosen by the level's seed, not under the mouse."""
+    region = state.corner(corner_size)
+    state.cheese = None
+    rows, columns = np.nonzero(state.grid[region] == SPACE)
+    free = zip((rows + region[0].start).tolist(), (columns + region[1].start).tolist(), strict=True)
+    places = [place for place in free if place != state.mouse]
+    digest = hashlib.blake2b(state.level_seed.to_bytes(4, "little"), digest_size=8).digest()
+    state.cheese = places[int.from_bytes(digest, "little") % len(places)]
