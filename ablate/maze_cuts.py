@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..agents.behaviour import ExactBehaviour
 from ..agents.run import Run
+from ..agents.sampled_behaviour import behaviour_of_world
 from ..agents.training import REPORT_LEVEL_SEED
 from ..analysis.directions import Directions, module_of
 from ..envs.generator import Split
@@ -82,10 +82,15 @@ class MazeAblation(Ablation):
         return super().premises() | {"split": self.split}
 
     def _judge(self, run: Run, levels: int, split: Split, seed: int) -> Judge:
-        exact = ExactBehaviour.of_world(
+        behaviour = behaviour_of_world(
             run.settings.world, levels, seed=seed, split=split, time_limit=run.settings.time_limit
         )
-        return Judge(run.network(), MazeBehaviour(exact), self.theta_0, self.theta, goals=self.goals)
+        if split == "tune" and not behaviour.exact:
+            raise ValueError(
+                f"{levels} tuning levels at a time are too many for exact measures, whose gradient tuned cuts need: "
+                f"give fewer tuning_levels or a smaller world"
+            )
+        return Judge(run.network(), MazeBehaviour(behaviour), self.theta_0, self.theta, goals=self.goals)
 
 
 def maze_cuts(

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor
 
 from ..agents.behaviour import ExactBehaviour, network_policy, uniform_policy
+from ..agents.sampled_behaviour import SampledBehaviour
 from ..envs.world import World
 from .goal import Goal
 from .judge import Network
@@ -22,16 +23,16 @@ def maze_goals(world: World, keep_navigation: float = 0.5) -> tuple[Goal, Goal]:
 
 
 class MazeBehaviour:
-    """The exact measures on fixed levels; they are differentiable, so tuning goes through the measures themselves.
+    """The measures on fixed levels; exact ones are differentiable, so tuning goes through the measures themselves.
 
     Args:
-        exact: the levels.
+        exact: the levels, and how they are measured on; sampled where a chain would be too large.
     """
 
     paired = True
     floor: Literal["untrained", "uniform"] = "untrained"
 
-    def __init__(self, exact: ExactBehaviour):
+    def __init__(self, exact: ExactBehaviour | SampledBehaviour):
         self.exact = exact
         self.measures: Mapping[str, str] = {m.name: m.meaning for m in exact.world.measures}
 
@@ -40,7 +41,15 @@ class MazeBehaviour:
         return self.exact.measure(network_policy(network))
 
     def surrogate(self, network: Network) -> dict[str, Tensor]:
-        """The measures again."""
+        """The measures again.
+
+        Raises:
+            ValueError: they are sampled, and so have no gradient.
+        """
+        if not self.exact.exact:
+            raise ValueError(
+                f"tuned cuts need the gradient of exact measures, but these are {self.exact.told}"
+            )
         return self.measure(network)
 
     def uniform(self) -> dict[str, Tensor]:

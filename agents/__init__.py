@@ -1,4 +1,4 @@
-"""Learners: networks, PPO, the gradient log, exact behaviour."""
+"""Learners: networks, PPO, the gradient log, exact and sampled behaviour."""
 
 from .behaviour import ExactBehaviour, network_policy, uniform_policy
 from .files import RunConflictError, RunFileError
@@ -8,6 +8,7 @@ from .parameters import flat_parameters, named_parameters_of, parameter_layout, 
 from .ppo import PPO, PPOSettings
 from .recorder import GradientError, GradientRecorder
 from .run import PRESETS, Run, TrainSettings
+from .sampled_behaviour import SampledBehaviour, behaviour_of_world
 from .training import train
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "Run",
     "RunConflictError",
     "RunFileError",
+    "SampledBehaviour",
     "TrainSettings",
+    "behaviour_of_world",
     "build_network",
     "flat_parameters",
     "named_parameters_of",

@@ -7,14 +7,15 @@ steps backwards in time. All of it is differentiable in the parameters.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..envs.generator import Split, make_levels
-from ..envs.levels import NUM_ACTIONS, OPPOSITE
+from ..envs.levels import NUM_ACTIONS, OPPOSITE, Levels
 from ..envs.moves import default_time_limit
-from ..envs.state_graph import StateGraph
+from ..envs.state_graph import MOST_STATES, StateGraph
 from ..envs.world import TRAINING, Event, Measure, World
 
 # A policy: observations (B, C, n, n) uint8 to action probabilities (B, 4).
@@ -133,6 +134,19 @@ def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
     return (starts * found[:, :, NUM_ACTIONS]).sum(1) / (starts * moves).sum(1)
 
 
+def measured_levels(world: World, count: int, *, seed: int, split: Split) -> dict[str, Levels]:
+    """`count` levels of each distribution that the world measures on; the same object where they are the same."""
+    levels: dict[str, Levels] = {}
+    for name in dict.fromkeys(measure.levels for measure in world.measures):
+        same = world.same_levels(name)
+        if same not in levels:
+            # Levels to measure on are of one distribution; only those as in training are mixed.
+            pure = world if name == TRAINING else replace(world, ood_share=0.0)
+            levels[same] = make_levels(pure, count, seed=seed, split=split, distribution=name)
+        levels[name] = levels[same]
+    return levels
+
+
 @dataclass(frozen=True)
 class ExactBehaviour:
     """The measures of a world on fixed levels of it.
@@ -142,6 +156,8 @@ class ExactBehaviour:
         graphs: distribution → its levels; distributions with the same levels share a graph.
         horizon: the time limit, in steps.
     """
+
+    exact: ClassVar[bool] = True
 
     world: World
     graphs: Mapping[str, StateGraph]
@@ -157,22 +173,30 @@ class ExactBehaviour:
         split: Split,
         time_limit: int | None = None,
         device: torch.device | str = "cpu",
+        most_states: int = MOST_STATES,
     ) -> "ExactBehaviour":
         """`count` levels of each distribution that the world measures on, of one split and seed.
 
         Raises:
-            StateGraphTooLarge: the levels have too many states; see `sampled_behaviour`.
+            StateGraphTooLarge: the levels of one have more than `most_states`; see `sampled_behaviour`.
         """
-        graphs: dict[str, StateGraph] = {}
-        for name in dict.fromkeys(measure.levels for measure in world.measures):
-            same = world.same_levels(name)
-            if same not in graphs:
-                # Levels to measure on are of one distribution; only those as in training are mixed.
-                pure = world if name == TRAINING else replace(world, ood_share=0.0)
-                levels = make_levels(pure, count, seed=seed, split=split, distribution=name)
-                graphs[same] = StateGraph(levels, device)
-            graphs[name] = graphs[same]
+        levels = measured_levels(world, count, seed=seed, split=split)
+        made = {
+            id(batch): StateGraph(batch, device, most_states=most_states)
+            for batch in {id(batch): batch for batch in levels.values()}.values()
+        }
+        graphs = {name: made[id(batch)] for name, batch in levels.items()}
         return cls(world, graphs, default_time_limit(world.size) if time_limit is None else time_limit)
+
+    @property
+    def told(self) -> str:
+        """How it measures, and the memory of the largest graph."""
+        graph = max(self.graphs.values(), key=lambda graph: graph.bytes)
+        states, kinds = graph.real.shape[1], len({id(graph) for graph in self.graphs.values()})
+        return (
+            f"exact, on {kinds} state graphs of up to {states:,} states a level; the largest takes "
+            f"{graph.bytes / 2**20:,.0f} MiB"
+        )
 
     def measure(self, policy: Policy) -> dict[str, Tensor]:
         """Every measure on every level, name → (L,); differentiable where the policy is."""

@@ -20,6 +20,7 @@ from .ppo import PPO
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
 from .run import Run, TrainSettings
+from .sampled_behaviour import SampledBehaviour, behaviour_of_world
 
 if TYPE_CHECKING:
     from .sb3_ppo import StableBaselines3PPO
@@ -149,7 +150,7 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
     ppo = _new_learner(settings)
     measured = None
     if settings.measure_every:
-        measured = ExactBehaviour.of_world(
+        measured = behaviour_of_world(
             settings.world,
             settings.measure_levels,
             seed=REPORT_LEVEL_SEED,
@@ -210,7 +211,7 @@ def _one_rollout(
     }
 
 
-def _measures(behaviour: ExactBehaviour | None, ppo: RolloutLearner) -> dict[str, Any]:
+def _measures(behaviour: ExactBehaviour | SampledBehaviour | None, ppo: RolloutLearner) -> dict[str, Any]:
     if behaviour is None:
         return {}
     with torch.no_grad():

@@ -25,10 +25,10 @@ from ..ablate.judge import Judge
 from ..ablate.maze_cuts import AblateSettings, MazeAblation
 from ..ablate.maze_goals import MazeBehaviour
 from ..ablate.table import save_table
-from ..agents.behaviour import ExactBehaviour
 from ..agents.files import RunFileError, read_json, write_json
 from ..agents.run import Run, TrainSettings
 from ..agents.run_directory import RunDirectory, settings_to_json
+from ..agents.sampled_behaviour import behaviour_of_world
 from ..agents.training import REPORT_LEVEL_SEED, train
 from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.directions import Directions
@@ -117,7 +117,7 @@ def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
         theta = run.parameters_after(settings.rollout)
     else:
         theta = run.parameters_from(settings.parameters)
-    behaviour = ExactBehaviour.of_world(
+    behaviour = behaviour_of_world(
         run.settings.world,
         settings.levels,
         seed=REPORT_LEVEL_SEED,
@@ -135,6 +135,8 @@ def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
         "levels": settings.levels,
         "level_seed": REPORT_LEVEL_SEED,
         "split": "test",
+        "exact": behaviour.exact,
+        "behaviour": behaviour.told,
         "settings": settings_to_json(settings),
         "measures": dict(judge.behaviour.measures),
         "agents": {name: judge.summary(measured) for name, measured in agents.items()},
@@ -146,7 +148,11 @@ def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
 
 def print_evaluation(result: dict[str, Any]) -> None:
     """The exact measures as a table."""
-    table = Table(title=f"exact measures on {result['levels']} held-out levels (95 % interval over levels)")
+    kind = "exact" if result["exact"] else "sampled"
+    table = Table(
+        title=f"{kind} measures on {result['levels']} held-out levels (95 % interval over levels)",
+        caption=result["behaviour"],
+    )
     table.add_column("measure")
     for agent in result["agents"]:
         table.add_column(agent, justify="right")

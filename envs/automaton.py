@@ -7,8 +7,8 @@ import numpy as np
 
 from .world import Progress, World
 
-# Tables have a column per set of acting things, and a row per value of progress.
-_MOST_ACTING = 10
+MOST_ACTING = 10
+"""Tables have a column per set of acting things, and a row per value of progress."""
 _MOST_ENTRIES = 2_000_000
 
 
@@ -24,6 +24,7 @@ class Automaton:
         ends: (Q, M) bool, whether it ends the episode.
         over: (Q, M) bool, whether a mouse on a set is at an episode's end, progress being what it is now.
         shown: (Q, things) bool, which of the world's things can be seen.
+        walked: (Q,) int64, which of its cells a thing that walks is on.
         status: (Q, status planes) int64, the numbers they show.
         begins: (M,) int64, progress at the start of a level that has just this set of acting things.
     """
@@ -35,6 +36,7 @@ class Automaton:
     ends: np.ndarray
     over: np.ndarray
     shown: np.ndarray
+    walked: np.ndarray
     status: np.ndarray
     begins: np.ndarray
 
@@ -47,9 +49,9 @@ def automaton_of(world: World) -> Automaton:
         ValueError: the world has too many acting things or too many values of progress for tables.
     """
     acting = tuple(thing.name for thing in world.things if thing.acts)
-    if len(acting) > _MOST_ACTING:
+    if len(acting) > MOST_ACTING:
         raise ValueError(
-            f"the world {world.name!r} has {len(acting)} things that act: give settings with at most {_MOST_ACTING}"
+            f"the world {world.name!r} has {len(acting)} things that act: give settings with at most {MOST_ACTING}"
         )
     sets = [
         frozenset(name for bit, name in enumerate(acting) if number >> bit & 1)
@@ -83,6 +85,7 @@ def automaton_of(world: World) -> Automaton:
         ends=over[after, np.arange(len(sets))],
         over=over,
         shown=np.array([[thing.name in world.shown(p) for thing in world.things] for p in found], dtype=bool),
+        walked=np.array([world.walked(p) for p in found], dtype=np.int64),
         status=np.array([world.status(p) for p in found], dtype=np.int64).reshape(len(found), -1),
         begins=np.array([numbers[progress] for progress in beginnings], dtype=np.int64),
     )

@@ -22,6 +22,7 @@ class Step:
         terminated: (N,) bool, what was reached ended the episode.
         truncated: (N,) bool, the time limit was reached first.
         mouse: (N,) int64, where the mouse went, before any reset.
+        progress: (N,) int64, progress there, before any reset, a number of the world's automaton.
         ended: (E,) int64, the environments whose episode ended.
         final_observations: (E, C, n, n) uint8, the last observation of each of those episodes.
     """
@@ -31,6 +32,7 @@ class Step:
     terminated: Tensor
     truncated: Tensor
     mouse: Tensor
+    progress: Tensor
     ended: Tensor
     final_observations: Tensor
 
@@ -136,12 +138,13 @@ class CheeseMaze:
     def step(self, actions: Tensor) -> Step:
         """Advance every environment by its action, (N,) int64 in 0…3, and start anew those whose episode ended."""
         rewards, terminated, truncated = self.advance(actions)
-        mouse = self._mouse.clone()  # a reset writes into it
+        # A reset writes into these, the step keeps them.
+        mouse, progress = self._mouse.clone(), self._progress.clone()
         ended = (terminated | truncated).nonzero()[:, 0]
         final = self._planes[ended].view(len(ended), self._painter.planes, self.size, self.size)
         if len(ended):
             self.start(ended)
-        return Step(self.observations, rewards, terminated, truncated, mouse, ended, final)
+        return Step(self.observations, rewards, terminated, truncated, mouse, progress, ended, final)
 
     def advance(self, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same without starting anything anew; rewards (N,) float32, terminated and truncated (N,) bool."""

@@ -70,7 +70,7 @@ def make_levels(
     if len(pending):
         raise ValueError(
             f"{len(pending)} levels of the world {world.name!r} found no room in {_MOST_REDRAWS} draws: give a larger "
-            f"size, a smaller corner_size, a lower wall_density or another layout"
+            f"size, a smaller corner_size, a lower wall_density or another layout{world.roomier}"
         )
     return Levels(world, walls, places.pop("mouse"), places)
 

@@ -299,4 +299,4 @@ def rendering(planes: np.ndarray, level: Level, world: World, mode: str, cell: i
     """What is seen (C, n, n) as a frame, or the level as it looks now as a text."""
     if mode == "ansi":
         return render_text(level, world)
-    return frame(planes, cell, corner_size=world.corner_size if world.marks_corner else None)
+    return frame(planes, cell, corner_size=world.corner_size if world.corner_is_goal else None)

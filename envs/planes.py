@@ -39,12 +39,19 @@ class Painter:
         self._walls = torch.from_numpy(levels.walls.reshape(count, self.cells).astype(np.uint8)).to(device)
         # One entry per thing's cell and plane: where it is painted, and whether it is there at all.
         spots, there, thing_of = [], [], []
+        self._ways: list[tuple[Tensor, int, Tensor]] = []
         for number, thing in enumerate(world.things):
             for plane in thing.planes:
                 cells = levels.places[thing.name]
-                spots.append(np.where(cells == ABSENT, 0, cells) + names.index(plane) * self.cells)
+                offset = names.index(plane) * self.cells
+                if thing.walks:
+                    shown = torch.from_numpy(automaton.shown[:, number]).to(device)
+                    self._ways.append((torch.from_numpy(cells).to(device), offset, shown))
+                    continue
+                spots.append(np.where(cells == ABSENT, 0, cells) + offset)
                 there.append(cells != ABSENT)
                 thing_of += [number] * cells.shape[1]
+        self._walked = torch.from_numpy(automaton.walked).to(device)
         self._spots = torch.from_numpy(np.concatenate(spots, axis=1)).to(device)
         self._there = torch.from_numpy(np.concatenate(there, axis=1).astype(np.uint8)).to(device)
         self._shown = torch.from_numpy(automaton.shown[:, thing_of].astype(np.uint8)).to(device)
@@ -61,6 +68,10 @@ class Painter:
             there = there * self._shown[progress]
         # Two things may share a look and a cell: the larger wins, so what is there is not wiped out by what is not.
         painted.scatter_reduce_(1, self._spots[level], there, "amax")
+        for cells, offset, shown in self._ways:
+            cell = cells[level, self._walked[progress]]
+            there = ((cell != ABSENT) & shown[progress]).to(torch.uint8)
+            painted.scatter_reduce_(1, (cell.clamp_min(0) + offset)[:, None], there[:, None], "amax")
         if self._bars.shape[1]:
             painted[:, -self._bars.shape[1] :] = self._bars[progress]
         return painted

@@ -7,14 +7,15 @@ import torch
 from torch import Tensor
 
 from .automaton import automaton_of
-from .levels import Levels, corner_region
+from .levels import NUM_ACTIONS, Levels, corner_region
 from .moves import beginnings, next_cells, touched_sets
 from .planes import MOUSE, Painter
 from .world import Event
 
 MOST_STATES = 4_000_000
 """States of all levels together; beyond them a graph would take gigabytes and forward passes minutes."""
-
+# What the arrays of a state take: `next`, `rewards` and `bumps` per move, the others once.
+_BYTES_PER_STATE = NUM_ACTIONS * (8 + 4 + 1) + 3 * 8 + 4 + 3
 
 # Observations of so few bytes are painted once and kept.
 _KEPT_BYTES = 2**27
@@ -33,6 +34,7 @@ class StateGraph:
     Args:
         levels: the levels; their world says what follows.
         device: where the arrays live.
+        most_states: of all levels together, padding included.
 
     Attributes:
         next: (L, S, 4) int64, the state that a move leads to.
@@ -46,24 +48,20 @@ class StateGraph:
         initial: (L, S) bool, with the progress that an episode begins with.
 
     Raises:
-        StateGraphTooLarge: more than `MOST_STATES`.
+        StateGraphTooLarge: more than `most_states`.
     """
 
-    def __init__(self, levels: Levels, device: torch.device | str = "cpu"):
+    def __init__(self, levels: Levels, device: torch.device | str = "cpu", *, most_states: int = MOST_STATES):
         automaton = automaton_of(levels.world)
         count, cells, values = len(levels), levels.size**2, len(automaton.progress)
         sets, moves = touched_sets(levels, automaton), next_cells(levels.walls)
         # A state by its key in a level: progress * n² + cell.
         begins = beginnings(levels, automaton)
-        level, key = _reachable(levels, automaton.following, sets, moves, begins)
+        level, key = _reachable(levels, automaton.following, sets, moves, begins, most_states)
         states = np.bincount(level, minlength=count)
         width = int(states.max())
-        if count * width > MOST_STATES:
-            raise StateGraphTooLarge(
-                f"{count} levels of the world {levels.world.name!r} have {width:,} states each: more than "
-                f"{MOST_STATES:,} in all, which would take some {count * width * 60 / 2**30:.0f} GiB; give fewer "
-                f"levels or a smaller world, or sample episodes instead"
-            )
+        if count * width > most_states:
+            raise _too_large(levels, most_states, f"{width:,} states each")
         number = np.arange(len(key)) - np.repeat(np.cumsum(states) - states, states)
         number_of = np.zeros((count, values * cells), dtype=np.int64)
         number_of[level, key] = number
@@ -98,6 +96,13 @@ class StateGraph:
 
     def __len__(self) -> int:
         return len(self.levels)
+
+    @property
+    def bytes(self) -> int:
+        """Memory that its arrays take, and its observations where they are kept."""
+        arrays = (self.next, self.rewards, self.bumps, self.real, self.over, self.initial, self.start)
+        places = (self.cell, self.progress, self._sets, *(() if self._kept is None else (self._kept,)))
+        return sum(array.nelement() * array.element_size() for array in arrays + places)
 
     def event(self, event: Event) -> Tensor:
         """Which states an event is about, (L, S) bool."""
@@ -152,8 +157,21 @@ class StateGraph:
         return (self.cell[:, :, None] == cells[:, None, :]).any(-1) & self.real
 
 
+def _too_large(levels: Levels, most_states: int, states: str) -> StateGraphTooLarge:
+    return StateGraphTooLarge(
+        f"{len(levels)} levels of the world {levels.world.name!r} have {states}, more than {most_states:,} in all, "
+        f"which is {most_states * _BYTES_PER_STATE / 2**20:,.0f} MiB: give fewer levels or a smaller world, or "
+        f"sample episodes instead"
+    )
+
+
 def _reachable(
-    levels: Levels, following: np.ndarray, sets: np.ndarray, moves: np.ndarray, begins: np.ndarray
+    levels: Levels,
+    following: np.ndarray,
+    sets: np.ndarray,
+    moves: np.ndarray,
+    begins: np.ndarray,
+    most_states: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Level and key of every reachable state, both (N,), ordered by level, progress and cell."""
     count, cells = sets.shape
@@ -162,7 +180,10 @@ def _reachable(
     level, cell = np.nonzero(~levels.walls.reshape(count, cells))
     frontier = level * keys + begins[level] * cells + cell
     seen[frontier] = True
+    states = len(frontier)
     while following.shape[0] > 1 and len(frontier):
+        if states > most_states:  # before the rest of them is found
+            raise _too_large(levels, most_states, f"over {states:,} states")
         level, key = np.divmod(frontier, keys)
         progress, cell = np.divmod(key, cells)
         cell_after = moves[level, cell].astype(np.int64)
@@ -170,5 +191,6 @@ def _reachable(
         found = np.unique(level[:, None] * keys + after * cells + cell_after)
         frontier = found[~seen[found]]
         seen[frontier] = True
+        states += len(frontier)
     found = np.flatnonzero(seen)
     return found // keys, found % keys

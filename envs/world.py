@@ -32,6 +32,7 @@ class Thing:
         symbol: one character of a level drawn as text; things that share one are told apart in reading order.
         count: the most cells it takes in a level.
         acts: whether arriving on it can change progress, pay, or end the episode.
+        walks: whether its cells are a way of which it is on one at a time, number `World.walked(progress)`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Thing:
     symbol: str
     count: int = 1
     acts: bool = True
+    walks: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ class World(ABC):
     """What a person calls it."""
     distributions: ClassVar[Mapping[str, str]]
     """Name → what its levels are; `training` and `shifted` are always there."""
-    marks_corner: ClassVar[bool] = False
-    """Whether the corner region means something, and is drawn."""
+    roomier: ClassVar[str] = ""
+    """What else to give where levels find no room, as the end of a sentence: `, or fewer lava`."""
     status_planes: ClassVar[tuple[str, ...]] = ()
     """Observation planes that show a number of progress, as so many cells of the top row."""
     corner_is_goal: ClassVar[bool] = False
@@ -201,6 +203,10 @@ class World(ABC):
     def shown(self, progress: Progress) -> frozenset[str]:
         """Names of the things that can be seen."""
         return frozenset(thing.name for thing in self.things)
+
+    def walked(self, progress: Progress) -> int:
+        """Which of its cells a thing that walks is on, from 0."""
+        return 0
 
     def status(self, progress: Progress) -> tuple[int, ...]:
         """The number that each of `status_planes` shows."""

@@ -145,7 +145,7 @@ def _goals(graph: StateGraph) -> tuple[Tensor, Tensor]:
 def levels_part(inputs: MazeInputs) -> bool:
     """Whether the run's world has levels on which the goals part, and asks which comes first."""
     world = inputs.world
-    return bool(inputs.firsts) and not (world.marks_corner and world.corner_size == world.size)
+    return bool(inputs.firsts) and not (world.corner_is_goal and world.corner_size == world.size)
 
 
 def _parting(world: World, which: int = 0) -> Measure:

@@ -30,7 +30,7 @@ def gallery(inputs: MazeInputs) -> Section:
         )
     levels = shown_levels(inputs)
     world = inputs.world
-    corner_size = world.corner_size if world.marks_corner else None
+    corner_size = world.corner_size if world.corner_is_goal else None
     shown = [walk.agent for walk in levels[0].walks] if levels else []
     drawn = [
         (

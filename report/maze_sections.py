@@ -17,8 +17,10 @@ def learning(inputs: MazeInputs) -> Section:
     if len(inputs.measured) < 2:
         why = "no measures were taken in training; train with measure_every above 0"
         return Section("learning", title, missing=(why, command(inputs, "train")))
+    exact = dig(inputs.evaluation, "exact") is not False
+    kind = "exact probabilities" if exact else "estimates from sampled episodes"
     lead = (
-        "The measures are exact probabilities on held-out levels, taken every few rollouts. First the two goals, each "
+        f"The measures are {kind} on held-out levels, taken every few rollouts. First the two goals, each "
         "as the share of what training changed of it in the end; then every measure as it is."
     )
     order = [Plot(maze_figures.retention_over_training(inputs), 340)]

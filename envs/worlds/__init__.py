@@ -3,12 +3,18 @@
 from ..world import World
 from .cheese_in_corner import CheeseInCorner
 from .cheese_on_dish import CheeseOnDish
+from .follow_me import FollowMe
+from .keys_and_chests import KeysAndChests
+from .lava import Lava
 from .line_and_gem import LineAndGem
 from .stars_and_cheese import StarsAndCheese
 
 _CARDS: tuple[type[World], ...] = (
     CheeseInCorner,
     CheeseOnDish,
+    FollowMe,
+    KeysAndChests,
+    Lava,
     LineAndGem,
     StarsAndCheese,
 )
@@ -31,6 +37,9 @@ __all__ = [
     "WORLDS",
     "CheeseInCorner",
     "CheeseOnDish",
+    "FollowMe",
+    "KeysAndChests",
+    "Lava",
     "LineAndGem",
     "StarsAndCheese",
     "world_named",

@@ -19,7 +19,6 @@ class CheeseInCorner(World):
 
     name: ClassVar[str] = "corner"
     title: ClassVar[str] = "cheese in the corner"
-    marks_corner: ClassVar[bool] = True
     distributions: ClassVar[Mapping[str, str]] = {
         TRAINING: "the cheese in the corner region",
         SHIFTED: "the cheese anywhere",
