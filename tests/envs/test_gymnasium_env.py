@@ -342,7 +342,7 @@ def test_steps_before_a_reset_or_after_the_end_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"maze": 3}, "options name maze: give level"),
+        ({"maze": 3}, "options name maze: the only option is 'level'"),
         ({"level": 64}, "level of options is 64: give 0 to 63"),
         ({"level": -1}, "level of options is -1: give 0 to 63"),
         ({"level": Level(np.zeros((3, 3), bool), (0, 0), {})}, "is 3×3: give one of size 9"),
