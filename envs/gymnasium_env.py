@@ -13,8 +13,8 @@ from .ascii import render as render_text
 from .automaton import automaton_of
 from .frames import frame
 from .generator import Split, make_levels
-from .levels import NUM_ACTIONS, Level, Levels, corner_region
-from .moves import default_time_limit, next_cells, touched_sets
+from .levels import ABSENT, NUM_ACTIONS, Level, Levels, corner_region
+from .moves import beginnings, default_time_limit, next_cells, touched_sets
 from .planes import MOUSE, Painter, plane_names
 from .proxy import ProxyReward
 from .world import TRAINING, World
@@ -133,8 +133,9 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
         else:
             self._batch, self._row = self._given(chosen), 0
         levels = self._batch.levels
-        self._mouse, self._progress, self._elapsed = int(levels.mouse[self._row]), 0, 0
-        self._settled = self._batch.proxy.settled(self._row, self._mouse, 0)
+        self._mouse, self._elapsed = int(levels.mouse[self._row]), 0
+        self._progress = int(self._batch.begins[self._row])
+        self._settled = self._batch.proxy.settled(self._row, self._mouse, self._progress)
         self._painted: dict[int, np.ndarray] = {}
         self._running = True
         return self._observation(), self._info(proxy_reward=0.0, corner_entered=False)
@@ -217,15 +218,22 @@ class _Batch:
     numbers: np.ndarray
     next_cells: np.ndarray
     touched: np.ndarray
+    begins: np.ndarray
     painter: Painter
     proxy: ProxyReward
 
     @staticmethod
     def of(levels: Levels, numbers: np.ndarray) -> "_Batch":
         """Levels and their numbers."""
-        touched = touched_sets(levels, automaton_of(levels.world))
+        automaton = automaton_of(levels.world)
         return _Batch(
-            levels, numbers, next_cells(levels.walls), touched, Painter(levels), ProxyReward(levels)
+            levels,
+            numbers,
+            next_cells(levels.walls),
+            touched_sets(levels, automaton),
+            beginnings(levels, automaton),
+            Painter(levels),
+            ProxyReward(levels),
         )
 
 
@@ -270,7 +278,8 @@ def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dic
     unknown = set(options or {}) - set(known)
     if unknown:
         # To pass over an option in silence would start another episode than the one asked for.
-        raise ValueError(f"options name {', '.join(sorted(unknown))}: give {' or '.join(known)}")
+        those = f"the only option is {known[0]!r}" if len(known) == 1 else f"give {' or '.join(known)}"
+        raise ValueError(f"options name {', '.join(sorted(unknown))}: {those}")
     return dict(options or {})
 
 
@@ -280,11 +289,15 @@ def level_option(options: dict[str, Any] | None) -> Any:
 
 
 def current_level(levels: Levels, row: int, mouse: int, progress: int) -> Level:
-    """Level `row` as it looks now: the mouse where it is, and the things that can be seen."""
-    level, shown = levels[row], automaton_of(levels.world).shown[progress]
-    seen = {thing.name for thing, there in zip(levels.world.things, shown, strict=True) if there}
-    things = {name: cells for name, cells in level.things.items() if name in seen}
-    return Level(level.walls, (mouse // levels.size, mouse % levels.size), things)
+    """Level `row` as it looks now: the mouse where it is, and the things that can be seen, where they are."""
+    automaton, size = automaton_of(levels.world), levels.size
+    things = {}
+    for thing, there in zip(levels.world.things, automaton.shown[progress], strict=True):
+        cells = levels.places[thing.name][row]
+        if thing.walks:
+            cells = cells[automaton.walked[progress], None]
+        things[thing.name] = tuple(divmod(int(cell), size) for cell in cells if there and cell != ABSENT)
+    return Level(levels.walls[row], divmod(mouse, size), things)
 
 
 def rendering(planes: np.ndarray, level: Level, world: World, mode: str, cell: int) -> np.ndarray | str:
