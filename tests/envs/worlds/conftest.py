@@ -64,6 +64,9 @@ class PlainMouse:
         for plane, thing in self.rules.looks(self):
             for cell in self.level.things.get(thing, ()):
                 planes[names.index(plane)][cell] = 1
+        # Rules may also say cell by cell what is seen: plane and cell.
+        for plane, cell in getattr(self.rules, "spots", lambda mouse: [])(self):
+            planes[names.index(plane)][cell] = 1
         return planes
 
 
