@@ -54,7 +54,7 @@ def levels_step(command: LevelsCommand) -> str:
 
 def tinted_corner(world: World) -> int | None:
     """The size of the corner region, if the world marks it."""
-    return world.corner_size if world.marks_corner else None
+    return world.corner_size if world.corner_is_goal else None
 
 
 def side_by_side(levels: Levels, corner_size: int | None, width: int | None = None) -> str:

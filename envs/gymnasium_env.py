@@ -202,7 +202,7 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
             self._painted[self._progress] = painted
         planes = painted.copy()
         planes[MOUSE * self.world.size**2 + self._mouse] = 1
-        return planes.reshape(self.observation_space.shape)
+        return planes.reshape(-1, self.world.size, self.world.size)
 
     def _info(self, *, proxy_reward: float, corner_entered: bool) -> dict[str, Any]:
         assert self._batch is not None

@@ -12,7 +12,6 @@ _BLOCK = 1024
 def free_cells(walls: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """`cells` (L,) where they are free, else the first free cell: some place to measure from, where there is none."""
     free = ~walls.reshape(len(walls), walls.shape[1] * walls.shape[2])  # of no mazes at all too
-    free = ~walls.reshape(len(walls), walls.shape[-1] ** 2)
     valid = (cells >= 0) & free[np.arange(len(free)), np.maximum(cells, 0)]
     return np.where(valid, cells, free.argmax(axis=1))
 
