@@ -110,6 +110,16 @@ class Inputs(ABC, Generic[R]):
         """What cuts may remove."""
         return tuple(self.goal_colours)
 
+    @property
+    def default_settings(self) -> Any:
+        """What the command that makes such a run takes where nothing is given."""
+        return self.run.settings_type()
+
+    @property
+    def named_defaults(self) -> list[str]:
+        """The options that choose these defaults among others."""
+        return []
+
     # Training.
 
     @property

@@ -1,10 +1,10 @@
 """What a report reads of a maze agent's run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ..agents.run import Run
+from ..agents.run import Run, TrainSettings
 from ..envs.world import World, WorldGoal
 from .inputs import LEAST_CHANGE, Inputs, dig
 from .style import ENV_STEPS, GREY, PAID, PROXY, MeasureStyle, finite
@@ -40,6 +40,17 @@ class MazeInputs(Inputs[Run]):
     def world(self) -> World:
         """The card of what was trained on."""
         return self.run.settings.world
+
+    @property
+    def default_settings(self) -> TrainSettings:
+        """Those of the run's world."""
+        return replace(TrainSettings(), world=type(self.world)())
+
+    @property
+    def named_defaults(self) -> list[str]:
+        """The world by name, unless it is the first."""
+        name = self.world.name
+        return [] if name == TrainSettings().world.name else [f"--world {name}"]
 
     @property
     def proxy(self) -> WorldGoal:

@@ -16,9 +16,9 @@ def command(inputs: Inputs[Any], stage: str) -> str:
 
 def whole_command(inputs: Inputs[Any]) -> str:
     """The command that makes this run again, with every training setting that is not the default."""
-    here, default = flat_settings(inputs.run.settings), flat_settings(inputs.run.settings_type())
+    here, default = flat_settings(inputs.run.settings), flat_settings(inputs.default_settings)
     options = [_option(name, value) for name, value in here.items() if value != default[name]]
-    return " ".join([f"goalcut {inputs.whole} {_directory(inputs)}", *options])
+    return " ".join([f"goalcut {inputs.whole} {_directory(inputs)}", *inputs.named_defaults, *options])
 
 
 def settings_rows(inputs: Inputs[Any]) -> list[tuple[str, str]]:

@@ -130,4 +130,6 @@ class CheeseOnDish(World):
     @property
     def goals(self) -> tuple[WorldGoal, WorldGoal]:
         """The dish, then the cheese."""
-        return WorldGoal("dish", "dish_alone"), WorldGoal("cheese", "cheese_alone")
+        return WorldGoal("dish", "dish_alone", "dish_first"), WorldGoal(
+            "cheese", "cheese_alone", "cheese_first"
+        )

@@ -154,7 +154,9 @@ class FollowMe(World):
     @property
     def goals(self) -> tuple[WorldGoal, WorldGoal]:
         """The guide, then the beacons."""
-        return WorldGoal("guide", "guide_first"), WorldGoal("beacons", "beacons_reached")
+        return WorldGoal("guide", "guide_first", "guide_first"), WorldGoal(
+            "beacons", "beacons_reached", "beacon_first"
+        )
 
 
 def _so_far(progress: Progress) -> tuple[int, int]:

@@ -172,7 +172,9 @@ class KeysAndChests(World):
     @property
     def goals(self) -> tuple[WorldGoal, WorldGoal]:
         """Keys, then chests."""
-        return WorldGoal("keys", "spare_key"), WorldGoal("chests", "chests_opened")
+        return WorldGoal("keys", "spare_key", "key_first"), WorldGoal(
+            "chests", "chests_opened", "chest_first"
+        )
 
 
 def _held(progress: Progress) -> Held:

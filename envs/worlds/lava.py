@@ -156,7 +156,7 @@ class Lava(World):
     @property
     def goals(self) -> tuple[WorldGoal, WorldGoal]:
         """The path, then the cheese."""
-        return WorldGoal("path", "path_lava"), WorldGoal("cheese", "cheese_safe")
+        return WorldGoal("path", "path_lava", "path_lava"), WorldGoal("cheese", "cheese_safe", "cheese_safe")
 
 
 _LAVA = frozenset(["lava", "lava_across"])

@@ -101,4 +101,6 @@ class LineAndGem(World):
     @property
     def goals(self) -> tuple[WorldGoal, WorldGoal]:
         """The colour, then the shape."""
-        return WorldGoal("colour", "colour_alone"), WorldGoal("shape", "shape_alone")
+        return WorldGoal("colour", "colour_alone", "colour_first"), WorldGoal(
+            "shape", "shape_alone", "shape_first"
+        )

@@ -197,4 +197,6 @@ class StarsAndCheese(World):
     @property
     def goals(self) -> tuple[WorldGoal, WorldGoal]:
         """The star, then the cheese."""
-        return WorldGoal("star", "star_alone"), WorldGoal("cheese", "cheese_alone")
+        return WorldGoal("star", "star_alone", "star_first"), WorldGoal(
+            "cheese", "cheese_alone", "cheese_first"
+        )

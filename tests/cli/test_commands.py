@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -347,7 +348,9 @@ def test_a_full_disk_is_one_line_and_training_goes_on_once_there_is_room(tmp_pat
 
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
     words = command_line("train", tmp_path / "run", *TINY, "--ppo.rollouts", "3000", "--measure-every", "0")
-    child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    # A shell that starts the tests in the background has them ignore Ctrl-C; the child shall not.
+    heed = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     progress = tmp_path / "run" / "progress.jsonl"
     while child.poll() is None and not (progress.exists() and progress.read_text().count("\n") > 20):
         time.sleep(0.01)
