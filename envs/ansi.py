@@ -46,7 +46,8 @@ def ansi(
     on: dict[Cell, list[tuple[str, Colour]]] = {}
     # What lies under other things first, as in frames.
     for thing in sorted(world.things, key=lambda thing: not look_of(thing.name).ground):
-        for cell in level.things.get(thing.name, ()):
+        cells = level.things.get(thing.name, ())
+        for cell in cells[:1] if thing.walks else cells:
             on.setdefault(cell, []).append((thing.symbol, look_of(thing.name).colour))
     on.setdefault(level.mouse, []).append(("M", look_of("mouse").colour))
     lines = []

@@ -61,7 +61,9 @@ def render(level: Level, world: World | None = None) -> str:
             symbols[cell] = free[len(legend)]
             legend.append(f"{symbols[cell]} = {' '.join(stack)}")
     legend += [
-        f"{words[name]}: {_moves(name, cells)}" for name, cells in level.things.items() if name in walking
+        f"{words[name]}: {_moves(name, cells)}"
+        for name, cells in level.things.items()
+        if name in walking and len(cells) > 1
     ]
     return "\n".join(["".join(row) for row in symbols] + legend)
 

@@ -77,13 +77,15 @@ def every_place(level: Level, world: World, name: str, which: int = 0) -> Levels
         which: of a thing that takes several cells, which of them moves.
 
     Raises:
-        ValueError: the world has no such thing.
+        ValueError: the world has no such thing, or it walks.
     """
     if name == "mouse":
         return every_mouse(level, world)
-    counts = {thing.name: thing.count for thing in world.things}
+    counts = {thing.name: thing.count for thing in world.things if not thing.walks}
     if name not in counts:
-        raise ValueError(f"name is {name!r}: the world {world.name!r} has {', '.join(counts) or 'no things'}")
+        raise ValueError(
+            f"name is {name!r}: the world {world.name!r} has {', '.join(counts) or 'none'} to place"
+        )
     if not 0 <= which < counts[name]:
         raise ValueError(f"which is {which}: {name} takes at most {counts[name]} cells; give one from 0")
     base, cells = _copies(level, world)

@@ -26,13 +26,18 @@ def layout_hashes(levels: Levels) -> np.ndarray:
 def level_hashes(levels: Levels) -> np.ndarray:
     """A hash of every level's walls, mouse and things by name, (L,) uint64; the same in every batch.
 
-    The order of a thing's cells does not matter, and a thing that is in no cell changes nothing.
+    The order of a thing's cells does not matter, unless they are a way that it walks, and a thing that is in no cell
+    changes nothing.
     """
     total = layout_hashes(levels) + _words("mouse", levels.size)[levels.mouse]
-    for name, cells in levels.places.items():
-        words = np.append(_words(f"thing {name}", levels.size), np.uint64(0))
-        # No thing adds nothing.
-        total += words[np.where(cells == ABSENT, levels.size**2, cells)].sum(axis=1, dtype=np.uint64)
+    for thing in levels.world.things:
+        cells = levels.places[thing.name]
+        for column in range(cells.shape[1]):
+            # Of a way the order counts.
+            what = f"thing {thing.name} {column}" if thing.walks else f"thing {thing.name}"
+            words = np.append(_words(what, levels.size), np.uint64(0))
+            # No thing adds nothing.
+            total += words[np.where(cells[:, column] == ABSENT, levels.size**2, cells[:, column])]
     return mix(total)
 
 

@@ -15,7 +15,6 @@ from .ground import Ground
 from .levels import ABSENT, Levels
 from .moves import next_cells
 from .solver import connected
-from .world import Thing
 
 _STREAM = 31
 _DRAWS = 32
@@ -37,7 +36,7 @@ def move_thing(levels: Levels, seed: int, name: str) -> Levels:
     """Move a thing of every level to a uniformly drawn empty cell; one drawn cell of a thing that takes several.
 
     Raises:
-        ValueError: the world has no such thing.
+        ValueError: the world has no such thing, or it walks.
     """
     _check_name(levels, name)
     return _kept(_displaced(name, near=False), levels, _keys(levels, seed, 2))
@@ -52,7 +51,7 @@ def step_thing(levels: Levels, seed: int, name: str) -> Levels:
     """Move a thing of every level to a uniformly drawn empty neighbour of its cell.
 
     Raises:
-        ValueError: the world has no such thing.
+        ValueError: the world has no such thing, or it walks.
     """
     _check_name(levels, name)
     return _kept(_displaced(name, near=True), levels, _keys(levels, seed, 4))
@@ -61,11 +60,12 @@ def step_thing(levels: Levels, seed: int, name: str) -> Levels:
 def mutated(levels: Levels, seed: int, times: int = 1) -> Levels:
     """Change every level `times` times, each time by a mutator drawn anew: a wall, or mouse or thing moved.
 
-    Half of the draws toggle a wall; the others move the mouse or a thing, half of those by one step.
+    Half of the draws toggle a wall; the others move the mouse or a thing, half of those by one step. A thing that walks
+    stays on its way.
     """
     if times < 0:
         raise ValueError(f"times is {times}: give 0 or more")
-    names = ["mouse", *(thing.name for thing in levels.world.things if not _walks(thing))]
+    names = ["mouse", *(thing.name for thing in levels.world.things if not thing.walks)]
     changes = [_displaced(name, near=near) for name in names for near in (False, True)]
     changes += [_toggled] * len(changes)
     for time in range(times):
@@ -154,12 +154,7 @@ def _keys(levels: Levels, *parts: int) -> np.ndarray:
     return stream_keys(_STREAM, *parts, np.arange(len(levels)))
 
 
-def _walks(thing: Thing) -> bool:
-    """Whether its cells are a way that it takes, of which none can be moved alone."""
-    return getattr(thing, "walks", False)
-
-
 def _check_name(levels: Levels, name: str) -> None:
-    names = [thing.name for thing in levels.world.things if not _walks(thing)]
+    names = [thing.name for thing in levels.world.things if not thing.walks]
     if name not in names:
         raise ValueError(f"name is {name!r}: the world {levels.world.name!r} has {', '.join(names)}")

@@ -46,7 +46,7 @@ def test_walls_are_built_and_taken_away() -> None:
         (lambda: with_wall(LEVEL, (0, 0)), r"the cell \(0, 0\) holds the mouse"),
         (lambda: with_wall(LEVEL, (0, 2)), r"the cell \(0, 2\) holds the cheese"),
         (lambda: without_wall(LEVEL, (3, 0)), r"wall is \(3, 0\)"),
-        (lambda: every_place(LEVEL, WORLD, "star"), "name is 'star': the world 'corner' has cheese"),
+        (lambda: every_place(LEVEL, WORLD, "star"), "name is 'star': the world 'corner' has cheese to place"),
         (lambda: every_place(LEVEL, WORLD, "cheese", which=1), "which is 1"),
     ],
 )
