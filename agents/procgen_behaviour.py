@@ -65,7 +65,7 @@ class ProcgenGraph(StateGraph):
         self.bumps = torch.cat([self.bumps, stays], dim=-1)
         self.rewards = torch.cat([self.rewards, 0.0 * stays], dim=-1)
         self.start = torch.cat([self.start, torch.zeros_like(self.start)], dim=1)
-        for name in ("bumps", "rewards", "real", "over", "cell", "progress", "_sets"):
+        for name in ("bumps", "rewards", "real", "over", "initial", "cell", "progress", "_sets"):
             setattr(self, name, torch.cat([getattr(self, name)] * len(GAZES), dim=1))
 
     def _at(self, name: str) -> Tensor:

@@ -61,6 +61,8 @@ def evaluate_procgen_step(run: ProcgenRun, settings: EvaluateProcgenSettings) ->
     result = {
         "levels": settings.levels,
         "first_level": settings.first_level,
+        "exact": behaviour.exact,
+        "behaviour": behaviour.told,
         "measures": {measure.name: measure.meaning for measure in behaviour.world.measures},
         "settings": settings_to_json(settings),
         "agents": {name: _summary(agents[name]) for name in ("untrained", "trained", "uniform", "best")},

@@ -139,7 +139,8 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
     for command in COMMANDS:
         assert command in overview
         assert goalcut(command, "--help") == 0
-        assert "run" in capsys.readouterr().out
+        # Of every setting what it means, and an example or what it works on.
+        assert f"goalcut {command}" in capsys.readouterr().out
 
 
 def test_the_module_runs_as_the_command_does() -> None:
