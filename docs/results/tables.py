@@ -1,6 +1,6 @@
 """Tables of maze runs, one column or row per run, as the pages of docs/results have them.
 
-    python benchmarks/maze_tables.py runs/default-0 runs/default-1 runs/default-2
+    python docs/results/tables.py runs/default-0 runs/default-1 runs/default-2
 
 Reads evaluation.json, analysis/analysis.json and ablation/table.json of each run, as far as they are there, and prints
 Markdown: what was learned, when, the spectra, the cuts, and the controls of the tuned cuts.
@@ -49,8 +49,10 @@ def learned(runs: list[Run]) -> str:
             for v in agents["trained"].values()
         ]
         lines.append(row([run.settings.seed, *cells]))
-    for agent in ("untrained", "uniform", "best"):
-        lines.append(row([agent, *(number(files[0][agent][name]["mean"]) for name in names)]))
+    lines += [
+        row([agent, *(number(files[0][agent][name]["mean"]) for name in names)])
+        for agent in ("untrained", "uniform", "best")
+    ]
     return "\n".join(lines)
 
 
