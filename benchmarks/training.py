@@ -16,22 +16,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 import torch
-from gymnasium import spaces
 from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO as StablePPO
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.vec_env import VecEnv
 
 from goalcut.agents.allocator import keep_freed_memory
 from goalcut.agents.networks import NetworkName, build_network
 from goalcut.agents.ppo import PPO, PPOSettings, resolved_precision
 from goalcut.agents.recorder import GradientRecorder
 from goalcut.envs import CheeseInCorner, CheeseMaze, Levels, make_levels
+from goalcut.envs.sb3_vec_env import MazeVecEnv
 
 JAXGMG = PPOSettings(
     num_envs=256,
@@ -55,43 +53,6 @@ class WholeMinibatch(PPO):
     def _minibatches(self, rollout):
         for halves in super()._minibatches(rollout):
             yield {"whole": tuple(map(torch.cat, zip(*halves.values(), strict=True)))}
-
-
-class _BatchedVecEnv(VecEnv):
-    """CheeseMaze as stable-baselines3 wants it; only what the benchmark needs."""
-
-    def __init__(self, env: CheeseMaze):
-        self.maze, shape = env, tuple(env.observations.shape[1:])
-        super().__init__(env.num_envs, spaces.Box(0, 1, shape, np.uint8), spaces.Discrete(4))
-
-    def reset(self):
-        return self.maze.reset().numpy().copy()
-
-    def step_async(self, actions):
-        self.actions = torch.from_numpy(actions)
-
-    def step_wait(self):
-        step = self.maze.step(self.actions)
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for env, final in zip(step.ended.tolist(), step.final_observations.numpy(), strict=True):
-            infos[env] = {"terminal_observation": final, "TimeLimit.truncated": bool(step.truncated[env])}
-        ended = (step.terminated | step.truncated).numpy()
-        return step.observations.numpy().copy(), step.rewards.numpy(), ended, infos
-
-    def close(self):
-        pass
-
-    def get_attr(self, attr_name, indices=None):
-        return [getattr(self.maze, attr_name, None)] * self.num_envs
-
-    def set_attr(self, attr_name, value, indices=None):
-        raise NotImplementedError
-
-    def env_method(self, method_name, *args, indices=None, **kwargs):
-        raise NotImplementedError
-
-    def env_is_wrapped(self, wrapper_class, indices=None):
-        return [False] * self.num_envs
 
 
 class _Trunk(BaseFeaturesExtractor):
@@ -118,7 +79,7 @@ def stable_baselines(settings: PPOSettings, levels: Levels) -> Callable[[int], N
     """One rollout after another of stable-baselines3's PPO."""
     model = StablePPO(
         "MlpPolicy",
-        _BatchedVecEnv(CheeseMaze(levels, settings.num_envs, seed=0)),
+        MazeVecEnv(CheeseMaze(levels, settings.num_envs, seed=0)),
         learning_rate=settings.learning_rate,
         n_steps=settings.num_steps,
         batch_size=settings.env_steps_per_rollout // settings.minibatches,
