@@ -1,7 +1,5 @@
 """A run of an agent in Procgen's maze: its settings, its run directory, and training as a run."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -15,10 +13,8 @@ from .allocator import keep_freed_memory
 from .networks import ActorCritic, build_network
 from .ppo import PPO, PPOSettings, resolved_precision
 from .recorder import GradientRecorder
-from .resuming import ProgressFile, resume, save_bundle
+from .rollouts import OnRollout, collect_and_learn, train_rollouts
 from .run_directory import RunDirectory, check_device
-
-OnRollout = Callable[[dict[str, Any]], None]
 
 
 def _published_ppo() -> PPOSettings:
@@ -166,47 +162,20 @@ def train_procgen(run: ProcgenRun, *, on_rollout: OnRollout | None = None) -> No
 def _train(run: ProcgenRun, on_rollout: OnRollout | None) -> None:
     settings = run.settings
     ppo = _new_learner(settings)
-    saved = resume(run, ppo)
-    recorder = None
-    if settings.record != "none":
+
+    def recorder_of(keep: int) -> GradientRecorder | None:
+        if settings.record == "none":
+            return None
         per_update = settings.record == "update"
-        recorder = GradientRecorder(
-            ppo.network, ppo.optimizer, run.gradients, per_update=per_update, keep=saved["rows"]
-        )
-        recorder.updates = ppo.rollouts_done * settings.ppo.epochs * settings.ppo.minibatches
-    progress = ProgressFile(run, saved["progress_bytes"])
-    if ppo.rollouts_done == 0:
-        run.save_checkpoint(0, ppo.network)
-        progress.append({"rollout": 0, "env_steps": 0, "seconds": 0.0, "recording_seconds": 0.0})
-    try:
-        while ppo.rollouts_done < settings.ppo.rollouts:
-            began, recorded = time.perf_counter(), recorder.seconds if recorder else 0.0
-            rollout, metrics = ppo.collect()
-            metrics |= ppo.learn(rollout, recorder)
-            done = ppo.rollouts_done
-            last = done == settings.ppo.rollouts
-            record = {
-                "rollout": done,
-                "env_steps": ppo.env_steps,
-                "seconds": time.perf_counter() - began,
-                "recording_seconds": recorder.seconds - recorded if recorder else 0.0,
-                **metrics,
-            }
-            progress.append(record)
-            # The checkpoint first: what a bundle resumes after must be there.
-            if done % settings.checkpoint_every == 0 and not last:
-                run.save_checkpoint(done, ppo.network)
-            if done % settings.save_every == 0 or last:
-                if recorder is not None:
-                    recorder.log.sync()
-                save_bundle(run, ppo, rows=recorder.log.rows if recorder else 0, progress=progress)
-            if on_rollout is not None:
-                on_rollout(record)
-    finally:
-        progress.close()
-        if recorder is not None:
-            recorder.close()
-    run.save_checkpoint(ppo.rollouts_done, ppo.network)  # its file tells that training ended
+        return GradientRecorder(ppo.network, ppo.optimizer, run.gradients, per_update=per_update, keep=keep)
+
+    train_rollouts(
+        run,
+        ppo,
+        recorder_of=recorder_of,
+        one_rollout=lambda recorder: collect_and_learn(ppo, recorder),
+        on_rollout=on_rollout,
+    )
 
 
 def _new_learner(settings: ProcgenSettings) -> PPO:

@@ -1,7 +1,5 @@
 """Training as a run: PPO with recorder, checkpoints, exact measures and progress, resumable at any time."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +16,7 @@ from .gradient_log import GradientSink, Training
 from .learner import RolloutLearner
 from .ppo import PPO
 from .recorder import GradientRecorder
-from .resuming import ProgressFile, resume, save_bundle
+from .rollouts import OnRollout, collect_and_learn, train_rollouts
 from .run import Run, TrainSettings
 from .sampled_behaviour import SampledBehaviour, behaviour_of_world
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
 # The levels that every run is reported on, and (of another split) tuned on.
 REPORT_LEVEL_SEED = 0
-OnRollout = Callable[[dict[str, Any]], None]
 
 
 def train(run: Run, *, on_rollout: OnRollout | None = None) -> None:
@@ -158,62 +155,32 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
             time_limit=settings.time_limit,
             device=settings.device,
         )
-    saved = resume(run, ppo)
-    recorder = None
-    if settings.record != "none":
-        recorder = _recorder(settings, ppo, run.gradients, keep=saved["rows"])
-        recorder.updates = ppo.rollouts_done * settings.ppo.epochs * settings.ppo.minibatches
-    progress = ProgressFile(run, saved["progress_bytes"])
-    if ppo.rollouts_done == 0:
-        run.save_checkpoint(0, ppo.network)
-        record: dict[str, Any] = {"rollout": 0, "env_steps": 0, "seconds": 0.0, "recording_seconds": 0.0}
-        progress.append(record | _measures(measured, ppo))
-    try:
-        while ppo.rollouts_done < settings.ppo.rollouts:
-            record = _one_rollout(settings, ppo, recorder)
-            done = ppo.rollouts_done
-            last = done == settings.ppo.rollouts
-            if settings.measure_every and (done % settings.measure_every == 0 or last):
-                record |= _measures(measured, ppo)
-            progress.append(record)
-            # The checkpoint first: what a bundle resumes after must be there.
-            if done % settings.checkpoint_every == 0 and not last:
-                run.save_checkpoint(done, ppo.network)
-            if done % settings.save_every == 0 or last:
-                if recorder is not None:
-                    recorder.log.sync()
-                save_bundle(run, ppo, rows=recorder.log.rows if recorder else 0, progress=progress)
-            if on_rollout is not None:
-                on_rollout(record)
-    finally:
-        progress.close()
-        if recorder is not None:
-            recorder.close()
-    run.save_checkpoint(ppo.rollouts_done, ppo.network)  # its file tells that training ended
+
+    def recorder_of(keep: int) -> GradientRecorder | None:
+        return None if settings.record == "none" else _recorder(settings, ppo, run.gradients, keep=keep)
+
+    train_rollouts(
+        run,
+        ppo,
+        recorder_of=recorder_of,
+        one_rollout=lambda recorder: _one_rollout(settings, ppo, recorder),
+        measures=None if measured is None else lambda: _measures(measured, ppo),
+        measure_every=settings.measure_every,
+        on_rollout=on_rollout,
+    )
 
 
 def _one_rollout(
     settings: TrainSettings, ppo: RolloutLearner, recorder: GradientRecorder | None
 ) -> dict[str, Any]:
-    began, recorded = time.perf_counter(), recorder.seconds if recorder else 0.0
     assert isinstance(ppo.env, CheeseMaze)  # as _new_learner made it
     _draw_levels_of(settings, ppo.env, ppo.rollouts_done)
-    rollout, metrics = ppo.collect()
     every = settings.record_terms_every
-    with_terms = bool(every) and (ppo.rollouts_done - 1) % every == 0
-    metrics |= ppo.learn(rollout, recorder, record_terms=with_terms)
-    return {
-        "rollout": ppo.rollouts_done,
-        "env_steps": ppo.env_steps,
-        "seconds": time.perf_counter() - began,
-        "recording_seconds": recorder.seconds - recorded if recorder else 0.0,
-        **metrics,
-    }
+    with_terms = bool(every) and ppo.rollouts_done % every == 0
+    return collect_and_learn(ppo, recorder, record_terms=with_terms)
 
 
-def _measures(behaviour: ExactBehaviour | SampledBehaviour | None, ppo: RolloutLearner) -> dict[str, Any]:
-    if behaviour is None:
-        return {}
+def _measures(behaviour: ExactBehaviour | SampledBehaviour, ppo: RolloutLearner) -> dict[str, Any]:
     with torch.no_grad():
         measured = behaviour.measure(network_policy(ppo.network))
     return {"measures": {name: float(values.mean()) for name, values in measured.items()}}

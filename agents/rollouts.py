@@ -1,0 +1,83 @@
+"""The loop that learners of rollouts are trained by: collect, learn, keep; it goes on from the last saved state."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .learner import RolloutLearner
+from .recorder import GradientRecorder
+from .resuming import ProgressFile, resume, save_bundle
+from .run_directory import RunDirectory
+
+OnRollout = Callable[[dict[str, Any]], None]
+
+
+def train_rollouts(
+    run: RunDirectory[Any],
+    learner: RolloutLearner,
+    *,
+    recorder_of: Callable[[int], GradientRecorder | None],
+    one_rollout: Callable[[GradientRecorder | None], dict[str, Any]],
+    measures: Callable[[], dict[str, Any]] | None = None,
+    measure_every: int = 0,
+    on_rollout: OnRollout | None = None,
+) -> None:
+    """Train to the end, from the run's last saved state if it has one.
+
+    Args:
+        run: whose files are written; its settings have `ppo`, `checkpoint_every` and `save_every`.
+        learner: before its first rollout.
+        recorder_of: what records its gradients, given how many rows of the log to keep; or None.
+        one_rollout: collects and learns from one, and returns its record.
+        measures: what to add to a record, before training and every `measure_every` rollouts.
+        measure_every: 0 is never.
+        on_rollout: called with each rollout's record, as it goes to progress.jsonl.
+    """
+    settings = run.settings
+    saved = resume(run, learner)
+    recorder = recorder_of(saved["rows"])
+    if recorder is not None:
+        recorder.updates = learner.rollouts_done * settings.ppo.epochs * settings.ppo.minibatches
+    progress = ProgressFile(run, saved["progress_bytes"])
+    if learner.rollouts_done == 0:
+        run.save_checkpoint(0, learner.network)
+        record: dict[str, Any] = {"rollout": 0, "env_steps": 0, "seconds": 0.0, "recording_seconds": 0.0}
+        progress.append(record | (measures() if measures else {}))
+    try:
+        while learner.rollouts_done < settings.ppo.rollouts:
+            record = one_rollout(recorder)
+            done = learner.rollouts_done
+            last = done == settings.ppo.rollouts
+            if measures is not None and (done % measure_every == 0 or last):
+                record |= measures()
+            progress.append(record)
+            # The checkpoint first: what a bundle resumes after must be there.
+            if done % settings.checkpoint_every == 0 and not last:
+                run.save_checkpoint(done, learner.network)
+            if done % settings.save_every == 0 or last:
+                if recorder is not None:
+                    recorder.log.sync()
+                save_bundle(run, learner, rows=recorder.log.rows if recorder else 0, progress=progress)
+            if on_rollout is not None:
+                on_rollout(record)
+    finally:
+        progress.close()
+        if recorder is not None:
+            recorder.close()
+    run.save_checkpoint(learner.rollouts_done, learner.network)  # its file tells that training ended
+
+
+def collect_and_learn(
+    learner: RolloutLearner, recorder: GradientRecorder | None, *, record_terms: bool = False
+) -> dict[str, Any]:
+    """One rollout; its record."""
+    began, recorded = time.perf_counter(), recorder.seconds if recorder else 0.0
+    rollout, metrics = learner.collect()
+    metrics |= learner.learn(rollout, recorder, record_terms=record_terms)
+    return {
+        "rollout": learner.rollouts_done,
+        "env_steps": learner.env_steps,
+        "seconds": time.perf_counter() - began,
+        "recording_seconds": recorder.seconds - recorded if recorder else 0.0,
+        **metrics,
+    }
