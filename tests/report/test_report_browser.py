@@ -8,6 +8,8 @@ from goalcut.report import write_report
 playwright_api = pytest.importorskip("playwright.sync_api")
 PLOTS = {"full_directory": 19, "digits_full": 32}
 CHROMIUM = Path("/usr/bin/chromium")
+# Milliseconds: on busy cores a page of thirty plots takes more than the usual half minute.
+_PATIENCE = 180_000
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
 
 
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is no
 def browser():
     with playwright_api.sync_playwright() as started:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=arguments, timeout=_PATIENCE)
         yield browser
         browser.close()
 
@@ -35,6 +37,7 @@ def plots(directory):
 def opened(browser, directory, plots):
     """The page, the requests it made, and what it complained of; images within the page are no requests."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(_PATIENCE)
     requests, complaints = [], []
     page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: complaints.append(str(error)))
