@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from goalcut.agents.allocator import keep_freed_memory
-from goalcut.agents.behaviour import ExactBehaviour, network_policy
+from goalcut.agents.behaviour import ExactBehaviour, action_probabilities, network_policy
 from goalcut.agents.networks import build_network
 from goalcut.envs import CheeseInCorner, CheeseMaze
 
@@ -43,7 +43,7 @@ def main() -> None:
     behaviour = ExactBehaviour.of_world(CheeseInCorner(), count, seed=0, split="test")
     network = build_network("conv", (3, 9, 9), 4, seed=0).to(memory_format=torch.channels_last)
     policy = network_policy(network)
-    env = CheeseMaze(behaviour.training.levels, 4096, seed=0)
+    env = CheeseMaze(behaviour.graphs["training"].levels, 4096, seed=0)
 
     def episodes() -> None:
         for _ in range(env.time_limit):
@@ -51,7 +51,7 @@ def main() -> None:
 
     with torch.no_grad():
         exact = seconds_of(lambda: behaviour.measure(policy))
-        forward = seconds_of(lambda: behaviour.conflict.action_probabilities(policy))
+        forward = seconds_of(lambda: action_probabilities(policy, behaviour.graphs["conflict"]))
         played = seconds_of(episodes, 1)
     needed = 0.25 / 0.001**2  # episodes for a standard error of 0.001 at a probability of 1/2, per measure
     table = Table(title=f"all measures on {count} + {count} levels of 9×9")
