@@ -9,7 +9,7 @@ half of the cores.
 from collections.abc import Iterator
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -19,7 +19,7 @@ from ..envs.batched import BatchedEnvironment
 from ..envs.cheese_maze import Step
 from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
-from .optimizers import load_optimizer_tensors, optimizer_tensors
+from .optimizers import load_optimizer_tensors, optimizer_tensors, under
 from .recorder import GradientError, GradientRecorder
 from .side_by_side import Both, side_by_side
 
@@ -80,6 +80,17 @@ class PPOSettings:
                 raise ValueError(f"{name} is {getattr(self, name)}: give a number above 0")
         if self.precision not in ("auto", "bfloat16", "float32"):
             raise ValueError(f"precision is {self.precision!r}: give 'auto', 'bfloat16' or 'float32'")
+
+    def resolved(self, device: str, held: "PPOSettings | None") -> "PPOSettings":
+        """The same with `precision` definite: as `held` has it, or as the device does best."""
+        if self.precision != "auto":
+            return self
+        best = resolved_precision("auto", torch.device(device)) if held is None else held.precision
+        return replace(self, precision=best)
+
+    def logged_rows(self, record: str) -> int:
+        """Rows of the whole gradient that a training logs: one per rollout, or with `update` one per update."""
+        return self.rollouts * (self.epochs * self.minibatches if record == "update" else 1)
 
     @property
     def env_steps_per_rollout(self) -> int:
@@ -271,13 +282,9 @@ class PPO:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take up a state that `state` gave; training goes on as if it had never stopped."""
-
-        def under(prefix: str) -> dict[str, Tensor]:
-            return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
-
-        self.network.load_state_dict(under("network."))
+        self.network.load_state_dict(under("network.", state))
         load_optimizer_tensors(self.optimizer, state)
-        self.env.load_state(under("env."))
+        self.env.load_state(under("env.", state))
         self._generator.set_state(state["generator"].cpu())
         self.rollouts_done = int(state["rollouts_done"])
 

@@ -11,7 +11,7 @@ from ..envs.procgen_maze import Cheese, ProcgenMaze
 from ..envs.procgen_state import WORLD_SIZES, Mode, check_mode
 from .allocator import keep_freed_memory
 from .networks import ActorCritic, build_network
-from .ppo import PPO, PPOSettings, resolved_precision
+from .ppo import PPO, PPOSettings
 from .recorder import GradientRecorder
 from .rollouts import OnRollout, collect_and_learn, train_rollouts
 from .run_directory import RunDirectory, check_device
@@ -102,12 +102,7 @@ class ProcgenSettings:
 
     def resolved(self, held: "ProcgenSettings | None" = None) -> "ProcgenSettings":
         """The same with `precision` definite: as `held` has it, or as the device does best."""
-        if self.ppo.precision != "auto":
-            return self
-        precision = (
-            resolved_precision("auto", torch.device(self.device)) if held is None else held.ppo.precision
-        )
-        return replace(self, ppo=replace(self.ppo, precision=precision))
+        return replace(self, ppo=self.ppo.resolved(self.device, None if held is None else held.ppo))
 
 
 class ProcgenRun(RunDirectory[ProcgenSettings]):
@@ -125,8 +120,7 @@ class ProcgenRun(RunDirectory[ProcgenSettings]):
     @property
     def logged_rows(self) -> int:
         """One row per rollout, or one per update."""
-        ppo = self.settings.ppo
-        return ppo.rollouts * (ppo.epochs * ppo.minibatches if self.settings.record == "update" else 1)
+        return self.settings.ppo.logged_rows(self.settings.record)
 
     @classmethod
     def facts(cls, settings: ProcgenSettings) -> dict[str, Any]:

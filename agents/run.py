@@ -11,7 +11,7 @@ from ..envs.planes import plane_names
 from ..envs.world import World
 from ..envs.worlds import CheeseInCorner
 from .networks import NETWORKS, ActorCritic, NetworkName, build_network
-from .ppo import PPOSettings, resolved_precision
+from .ppo import PPOSettings
 from .run_directory import RunDirectory, check_device
 
 
@@ -93,12 +93,7 @@ class TrainSettings:
 
     def resolved(self, held: "TrainSettings | None" = None) -> "TrainSettings":
         """The same with `precision` definite: as `held` has it, or as the device does best."""
-        if self.ppo.precision != "auto":
-            return self
-        precision = (
-            resolved_precision("auto", torch.device(self.device)) if held is None else held.ppo.precision
-        )
-        return replace(self, ppo=replace(self.ppo, precision=precision))
+        return replace(self, ppo=self.ppo.resolved(self.device, None if held is None else held.ppo))
 
 
 PRESETS: dict[str, TrainSettings] = {
@@ -133,5 +128,4 @@ class Run(RunDirectory[TrainSettings]):
 
 def logged_rows(settings: TrainSettings) -> int:
     """Rows of the whole gradient that a training of these settings gives: one per rollout, or one per update."""
-    ppo = settings.ppo
-    return ppo.rollouts * (ppo.epochs * ppo.minibatches if settings.record == "update" else 1)
+    return settings.ppo.logged_rows(settings.record)

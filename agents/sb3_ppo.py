@@ -24,7 +24,7 @@ from ..envs.cheese_maze import CheeseMaze
 from ..envs.sb3_vec_env import MazeVecEnv
 from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
-from .optimizers import load_optimizer_tensors, optimizer_tensors
+from .optimizers import load_optimizer_tensors, optimizer_tensors, under
 from .parameters import flat_parameters, set_parameters
 from .ppo import PPOSettings, resolved_precision
 from .recorder import GradientError, GradientRecorder
@@ -175,13 +175,9 @@ class StableBaselines3PPO:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take up a state that `state` gave; training goes on as if it had never stopped."""
-
-        def under(prefix: str) -> dict[str, Tensor]:
-            return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}
-
-        self.network.load_state_dict(under("network."))
+        self.network.load_state_dict(under("network.", state))
         load_optimizer_tensors(self.optimizer, state)
-        self.env.load_state(under("env."))
+        self.env.load_state(under("env.", state))
         self._random_state = state["actions_generator"].cpu()
         self._buffer.generator.set_state(state["minibatch_generator"].cpu())
         self.rollouts_done = int(state["rollouts_done"])
