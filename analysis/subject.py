@@ -150,7 +150,7 @@ def _of_digits(run: DigitRun, inputs: int, seed: int, time: int | None) -> Subje
         kind="digits",
         network=_still(run.network(time)),
         untrained=_still(run.network(0)),
-        inputs=digits.inputs,
+        inputs=digits.inputs(),
         targets={"label": labels},
         outputs={"logits": lambda given: given},
         loss=lambda given, targets: functional.cross_entropy(given, targets["label"], reduction="none"),
