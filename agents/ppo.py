@@ -7,9 +7,9 @@ half of the cores.
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -158,6 +158,44 @@ def _channels_last(observations: Tensor) -> Tensor:
     return observations.contiguous(memory_format=torch.channels_last)
 
 
+class _Gradients:
+    """The gradient of an update, summed of parts that are computed apart; flat, where a recorder keeps it.
+
+    Args:
+        parameters: whose gradient; each gets a `grad` of its own memory layout, as fused Adam wants it.
+        recorder: its buffers take the whole and the first part.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], recorder: GradientRecorder | None):
+        self._parameters = parameters
+        sizes = [parameter.numel() for parameter in parameters]
+        # A part that is never put stays zero.
+        own = [
+            torch.zeros(sum(sizes), device=parameters[0].device) for _ in range(3 if recorder is None else 1)
+        ]
+        self._second = own[0]
+        self._whole, self._first = own[1:] if recorder is None else (recorder.gradient, recorder.half_a)
+        self._views = [
+            part.view_as(parameter)
+            for part, parameter in zip(self._whole.split(sizes), parameters, strict=True)
+        ]
+        for parameter in parameters:
+            parameter.grad = torch.empty_like(parameter)
+
+    def put(self, number: int, loss: Tensor) -> None:
+        """Part 0 or 1 is the gradient of this loss."""
+        parts = torch.autograd.grad(loss, self._parameters)
+        torch.cat([part.reshape(-1) for part in parts], out=(self._first, self._second)[number])
+
+    def clip(self, max_norm: float) -> None:
+        """Sum the parts, and leave the sum in the parameters' `grad`, clipped to this norm."""
+        torch.add(self._first, self._second, out=self._whole)
+        norm = nn.utils.get_total_norm(self._views)
+        factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+        for view, parameter in zip(self._views, self._parameters, strict=True):
+            torch.mul(view, factor, out=parameter.grad)
+
+
 class PPO:
     """One learner on one batched environment.
 
@@ -237,25 +275,24 @@ class PPO:
             self.optimizer.param_groups[0]["lr"] = cfg.learning_rate * (1 - progress)
         if recorder is not None:
             recorder.env_steps = self.env_steps
-        names: list[str] = []
-        numbers: list[Tensor] = []
-        parameters = list(self.network.parameters())
-        sums = [torch.empty_like(parameter) for parameter in parameters]
-        for parameter, gradient in zip(parameters, sums, strict=True):
-            parameter.grad = gradient
+        metrics: list[dict[str, Tensor]] = []
+        gradients = _Gradients(list(self.network.parameters()), recorder)
         updates = cfg.epochs * cfg.minibatches
+        minibatches = self._minibatches(rollout)
         with side_by_side(self.device) as both:
-            for update, halves in enumerate(self._minibatches(rollout)):
+            halves = next(minibatches)
+            for update in range(updates):
                 with_terms = recorder if record_terms and update == 0 else None
-                gradients = self._half_gradients(halves, both, with_terms)
-                torch._foreach_zero_(sums)  # pyright: ignore[reportPrivateImportUsage]
-                for half, (gradient, metrics) in gradients.items():
-                    with recorder.half(half) if recorder is not None else nullcontext():
-                        torch._foreach_add_(sums, gradient)  # pyright: ignore[reportPrivateImportUsage]
-                    names = list(metrics)
-                    numbers += metrics.values()
-                nn.utils.clip_grad_norm_(parameters, cfg.max_grad_norm)
-                self.optimizer.step()
+                metrics += self._half_gradients(halves, gradients, both, with_terms)
+
+                def step() -> None:
+                    gradients.clip(cfg.max_grad_norm)
+                    if recorder is not None:
+                        recorder.written()
+                    self.optimizer.step()
+
+                # The next minibatch is gathered meanwhile: it asks for no parameters.
+                _, halves = both(step, lambda: next(minibatches, {}))
                 if recorder is not None and not recorder.per_update and update == cfg.minibatches - 1:
                     recorder.row_so_far(self.env_steps, FIRST_EPOCH)
         if recorder is not None and not recorder.per_update:
@@ -267,8 +304,8 @@ class PPO:
                     f"rate or max_grad_norm. What was recorded is kept"
                 )
         lr = self.optimizer.param_groups[0]["lr"]
-        means = torch.stack(numbers).view(-1, len(names)).sum(0) / updates
-        return dict(zip(names, means.tolist(), strict=True)) | {"learning_rate": lr}
+        means = torch.stack([torch.stack(list(part.values())) for part in metrics]).sum(0) / updates
+        return dict(zip(metrics[0], means.tolist(), strict=True)) | {"learning_rate": lr}
 
     def state(self) -> dict[str, Tensor]:
         """All that training changes, as tensors: parameters, Adam's moments, generators, environment."""
@@ -289,30 +326,33 @@ class PPO:
         self.rollouts_done = int(state["rollouts_done"])
 
     def _half_gradients(
-        self, halves: dict[str, tuple[Tensor, ...]], both: Both, recorder: GradientRecorder | None
-    ) -> dict[str, tuple[tuple[Tensor, ...], dict[str, Tensor]]]:
-        """Half name → its part of the minibatch's gradient, by parameter, and its part of the metrics.
+        self,
+        halves: dict[str, tuple[Tensor, ...]],
+        gradients: "_Gradients",
+        both: Both,
+        recorder: GradientRecorder | None,
+    ) -> list[dict[str, Tensor]]:
+        """Each half's part of the minibatch's gradient goes into `gradients`; its part of the metrics is returned.
 
         With a recorder, which it is not for two threads to write to, one half after the other.
         """
         size = sum(len(half[0]) for half in halves.values())
         advantages = torch.cat([half[3] for half in halves.values()])
         centre, spread = advantages.mean(), advantages.std() + 1e-8
-        parameters = list(self.network.parameters())
 
-        def of(half: str) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        def of(number: int, half: str) -> dict[str, Tensor]:
             observations, actions, old_log_probs, raw_advantages, returns = halves[half]
             normal = (raw_advantages - centre) / spread
             terms, metrics = self._losses(observations, actions, old_log_probs, normal, returns, size)
             if recorder is not None:
                 recorder.record_terms(terms, self.env_steps, half=half)
-            gradient = torch.autograd.grad(torch.stack(list(terms.values())).sum(), parameters)
-            return gradient, {f"{term}_loss": loss.detach() for term, loss in terms.items()} | metrics
+            gradients.put(number, torch.stack(list(terms.values())).sum())
+            return {f"{term}_loss": loss.detach() for term, loss in terms.items()} | metrics
 
-        if recorder is None and len(halves) == 2:
-            first, second = halves
-            return dict(zip(halves, both(lambda: of(first), lambda: of(second)), strict=True))
-        return {half: of(half) for half in halves}
+        calls = [partial(of, number, half) for number, half in enumerate(halves)]
+        if recorder is None and len(calls) == 2:
+            return list(both(*calls))
+        return [call() for call in calls]
 
     def _minibatches(self, rollout: Rollout) -> Iterator[dict[str, tuple[Tensor, ...]]]:
         """Per update: half name → (observations, actions, log_probs, advantages, returns) of its samples."""

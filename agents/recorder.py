@@ -47,6 +47,8 @@ class GradientRecorder:
         clip_grad_norm_(...); optimizer.step()
         recorder.end_row(env_steps)          # only where rows are averaged
 
+    A loop that computes gradients itself may write them into `gradient` and `half_a` and call `written`.
+
     Args:
         module: any module; its trainable parameters are recorded, in the order of `named_parameters`.
         optimizer: whatever steps them.
@@ -59,6 +61,8 @@ class GradientRecorder:
         log: the log, or the sink given.
         env_steps: what the next update's row is stamped with; the training loop sets it.
         updates: optimizer steps seen.
+        gradient: of the update under way, flat (P,), in the order of `named_parameters`.
+        half_a: half A's part of it, (P,).
         seconds: wall time spent on recording.
     """
 
@@ -85,13 +89,13 @@ class GradientRecorder:
         self.log: GradientSink = sink
         self.per_update, self.env_steps, self.updates, self._last_update = per_update, 0, 0, 0
         device = self._parameters[0].device
-        self._gradient = torch.zeros(sum(p.numel() for p in self._parameters), device=device)
+        self.gradient = torch.zeros(sum(p.numel() for p in self._parameters), device=device)
         self._places, start = {}, 0
         for parameter in self._parameters:
-            self._places[parameter] = self._gradient[start : start + parameter.numel()].view(parameter.shape)
+            self._places[parameter] = self.gradient[start : start + parameter.numel()].view(parameter.shape)
             start += parameter.numel()
-        self._half_a = torch.zeros_like(self._gradient)
-        self._sum, self._sum_a = torch.zeros_like(self._gradient), torch.zeros_like(self._gradient)
+        self.half_a = torch.zeros_like(self.gradient)
+        self._sum, self._sum_a = torch.zeros_like(self.gradient), torch.zeros_like(self.gradient)
         self._clip_sum, self._summed, self._halved = 0.0, 0, False
         self.seconds = 0.0
         self._optimizer = optimizer
@@ -111,7 +115,7 @@ class GradientRecorder:
             raise ValueError(f"half is {name!r}: give 'A' or 'B'")
         began = time.perf_counter()
         # The usual case, A first: what lies in the gradient after it is A's, with nothing to subtract.
-        before = self._gradient.clone() if self._seen and name == "A" else None
+        before = self.gradient.clone() if self._seen and name == "A" else None
         self.seconds += time.perf_counter() - began
         self._inside = True
         try:
@@ -123,20 +127,24 @@ class GradientRecorder:
         gradients = [p.grad for p in self._parameters]
         if all(gradient is not None for gradient in gradients):
             torch.cat(
-                [gradient.reshape(-1) for gradient in gradients if gradient is not None], out=self._gradient
+                [gradient.reshape(-1) for gradient in gradients if gradient is not None], out=self.gradient
             )
         else:
             for parameter in self._parameters:
                 self._see(parameter)
         self._seen = True
         if name == "A":
-            part = self._gradient if before is None else self._gradient - before
+            part = self.gradient if before is None else self.gradient - before
             if self._a_seen:
-                self._half_a += part
+                self.half_a += part
             else:
-                self._half_a.copy_(part)
+                self.half_a.copy_(part)
             self._a_seen = True
         self.seconds += time.perf_counter() - began
+
+    def written(self) -> None:
+        """The gradient of the update under way lies in `gradient`, and half A's part of it in `half_a`."""
+        self._seen = self._a_seen = self._halved = True
 
     def half_a_views(self) -> dict[Tensor, Tensor]:
         """Parameter → a view of it: of the next update, what goes back through the views is half A, the rest half B.
@@ -145,11 +153,11 @@ class GradientRecorder:
         views (`torch.func.functional_call`), half B's through the parameters themselves. The gradient is the same.
         """
         if not self._a_seen:
-            self._half_a.zero_()
+            self.half_a.zero_()
         views, start = {}, 0
         for parameter in self._parameters:
             stop = start + parameter.numel()
-            place = self._half_a[start:stop].view(parameter.shape)
+            place = self.half_a[start:stop].view(parameter.shape)
             views[parameter] = parameter.view_as(parameter)
             views[parameter].register_hook(partial(self._see_half_a, place))
             start = stop
@@ -209,7 +217,7 @@ class GradientRecorder:
 
     @_timed
     def _close_update(self, *_: object) -> None:
-        norm = float(self._gradient.norm())
+        norm = float(self.gradient.norm())
         if not np.isfinite(norm):
             bad = [
                 n
@@ -221,24 +229,24 @@ class GradientRecorder:
                 f"the rewards. The {self.log.rows} rows recorded so far are whole"
             )
         if not self._a_seen:
-            self._half_a.zero_()
+            self.half_a.zero_()
         self._clip_sum += self._clip_factor()
         self._summed += 1
         self._last_update, self.updates = self.updates, self.updates + 1
         if self.per_update:
-            self._append(self._gradient, self._half_a, self.env_steps)
+            self._append(self.gradient, self.half_a, self.env_steps)
             self._clip_sum, self._summed = 0.0, 0
         else:
-            self._sum += self._gradient
-            self._sum_a += self._half_a
-        self._gradient.zero_()  # a parameter without a gradient in the next update counts as zero
+            self._sum += self.gradient
+            self._sum_a += self.half_a
+        self.gradient.zero_()  # a parameter without a gradient in the next update counts as zero
         self._seen = self._a_seen = False
 
     def _clip_factor(self) -> float:
         """By how much what the optimizer steps along is shorter than what `backward` gave."""
         before, after = self._places[self._smallest].norm(), self._smallest.grad
         if after is None or float(before) == 0:  # the smallest tells nothing: take all
-            before = self._gradient.norm()
+            before = self.gradient.norm()
             gradients = [p.grad for p in self._parameters if p.grad is not None]
             return float(torch.nn.utils.get_total_norm(gradients) / before) if float(before) else 1.0
         return float(after.norm() / before)

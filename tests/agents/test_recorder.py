@@ -59,7 +59,7 @@ def test_halves_are_the_gradients_of_their_own_samples(tmp_path: Path) -> None:
         loss_of(network, inputs[samples], targets[samples], 0.5).backward()
         alone[half] = flat_gradient(network)
     optimizer.zero_grad()
-    recorder._gradient.zero_()  # what was looked at above is no part of the update
+    recorder.gradient.zero_()  # what was looked at above is no part of the update
     for half, samples in (("B", slice(16, 32)), ("A", slice(0, 16))):
         with recorder.half(half):
             loss_of(network, inputs[samples], targets[samples], 0.5).backward()
@@ -88,7 +88,7 @@ def test_one_backward_pass_is_told_apart_by_views_of_the_parameters(tmp_path: Pa
             given = list(of_a.values()) if half == "A" else list(network.parameters())
             parts = torch.autograd.grad(loss, given, retain_graph=True)
             alone[half].append(torch.cat([part.reshape(-1) for part in parts]).numpy().copy())
-        recorder._half_a.zero_()  # what was looked at above is no part of the update
+        recorder.half_a.zero_()  # what was looked at above is no part of the update
         optimizer.zero_grad()
         (loss_a + loss_b).backward()
         optimizer.step()
