@@ -30,8 +30,8 @@ class ActorCritic(nn.Module):
         self.actor = nn.Linear(features, num_actions)
         self.critic = nn.Linear(features, 1)
 
-    def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (B, actions) and values (B,)."""
+    def forward(self, observations: Tensor, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits (B, actions) and values (B,); a sample teaches only the features `taught` (B, F), by default all."""
         device = observations.device.type
         reduced = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if reduced else self.actor.weight.dtype
@@ -39,7 +39,13 @@ class ActorCritic(nn.Module):
         features = self.trunk(x if self.largest_input == 1 else x / self.largest_input)
         # Both heads in one product: alone, each is too narrow for the cores.
         weight = torch.cat([self.actor.weight, self.critic.weight])
-        heads = linear(features, weight, torch.cat([self.actor.bias, self.critic.bias])).float()
+        bias = torch.cat([self.actor.bias, self.critic.bias])
+        if taught is None:
+            heads = linear(features, weight, bias)
+        else:
+            heads = linear(features * taught, weight, bias)
+            heads = heads + linear(features.detach() * ~taught, weight.detach(), torch.zeros_like(bias))
+        heads = heads.float()
         return heads[:, :-1], heads[:, -1]
 
 

@@ -21,6 +21,7 @@ from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
 from .optimizers import load_optimizer_tensors, optimizer_tensors, under
 from .recorder import GradientError, GradientRecorder
+from .routing import Router
 from .side_by_side import Both, side_by_side
 
 
@@ -199,16 +200,31 @@ class _Gradients:
 class PPO:
     """One learner on one batched environment.
 
+    Args:
+        settings: of PPO.
+        network: the actor-critic to train.
+        env: where it acts.
+        seed: of actions and minibatches.
+        router: says which features a sample teaches; None is all.
+
     Attributes:
         network: the actor-critic being trained.
         optimizer: Adam over it; attach a `GradientRecorder` to both.
         rollouts_done: rollouts collected and learned from so far.
     """
 
-    def __init__(self, settings: PPOSettings, network: ActorCritic, env: BatchedEnvironment, *, seed: int):
+    def __init__(
+        self,
+        settings: PPOSettings,
+        network: ActorCritic,
+        env: BatchedEnvironment,
+        *,
+        seed: int,
+        router: Router | None = None,
+    ):
         if env.num_envs != settings.num_envs:
             raise ValueError(f"num_envs is {settings.num_envs}, but the environment has {env.num_envs}")
-        self.settings, self.env, self.device = settings, env, env.device
+        self.settings, self.env, self.device, self._router = settings, env, env.device, router
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True
@@ -341,9 +357,11 @@ class PPO:
         centre, spread = advantages.mean(), advantages.std() + 1e-8
 
         def of(number: int, half: str) -> dict[str, Tensor]:
-            observations, actions, old_log_probs, raw_advantages, returns = halves[half]
+            observations, actions, old_log_probs, raw_advantages, returns, *taught = halves[half]
             normal = (raw_advantages - centre) / spread
-            terms, metrics = self._losses(observations, actions, old_log_probs, normal, returns, size)
+            terms, metrics = self._losses(
+                observations, actions, old_log_probs, normal, returns, size, *taught
+            )
             if recorder is not None:
                 recorder.record_terms(terms, self.env_steps, half=half)
             gradients.put(number, torch.stack(list(terms.values())).sum())
@@ -355,7 +373,10 @@ class PPO:
         return [call() for call in calls]
 
     def _minibatches(self, rollout: Rollout) -> Iterator[dict[str, tuple[Tensor, ...]]]:
-        """Per update: half name → (observations, actions, log_probs, advantages, returns) of its samples."""
+        """Per update: half name → (observations, actions, log_probs, advantages, returns) of its samples.
+
+        With a router a sixth, which features each sample teaches.
+        """
         cfg = self.settings
         tensors = (
             rollout.actions,
@@ -370,7 +391,8 @@ class PPO:
 
         def samples(chosen: Tensor) -> tuple[Tensor, ...]:
             planes = pixels.index_select(0, chosen).view(-1, *shape).permute(0, 3, 1, 2)
-            return (planes, *(tensor[chosen] for tensor in flat))
+            routed = () if self._router is None else (self._router.taught(planes, self._generator),)
+            return (planes, *(tensor[chosen] for tensor in flat), *routed)
 
         number = torch.arange(cfg.num_envs * cfg.num_steps, device=self.device).view(
             cfg.num_steps, cfg.num_envs
@@ -393,12 +415,13 @@ class PPO:
         advantages: Tensor,
         returns: Tensor,
         size: int,
+        taught: Tensor | None = None,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weighted loss terms of some samples of a minibatch of `size`, which sum to its loss; and metrics."""
         cfg = self.settings
         # Each weight is cast once: a cache would only be shared between halves that run at once.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced, cache_enabled=False):
-            logits, values = self.network(_channels_last(observations))
+            logits, values = self.network(_channels_last(observations), taught)
         log_policy = logits.log_softmax(-1)
         log_ratio = log_policy.gather(1, actions[:, None])[:, 0] - old_log_probs
         ratio = log_ratio.exp()

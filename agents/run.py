@@ -12,6 +12,7 @@ from ..envs.world import World
 from ..envs.worlds import CheeseInCorner
 from .networks import NETWORKS, ActorCritic, NetworkName, build_network
 from .ppo import PPOSettings
+from .routing import Router, Routing, parameters_of_features
 from .run_directory import RunDirectory, check_device
 
 
@@ -34,6 +35,7 @@ class TrainSettings:
         measure_levels: held-out levels of each kind that these measures use.
         device: `cpu` or `cuda`.
         threads: CPU threads; default all. One thread makes runs bit-identical on one machine.
+        routing: whether samples that show one of the world's two goals alone teach features of their own.
         learner: `goalcut`, this package's PPO, or `sb3`, Stable-Baselines3's (of the extra `goalcut[sb3]`).
     """
 
@@ -51,6 +53,7 @@ class TrainSettings:
     measure_levels: int = 150
     device: str = "cpu"
     threads: int | None = None
+    routing: Routing = field(default_factory=Routing)
     learner: Literal["goalcut", "sb3"] = "goalcut"
 
     def __post_init__(self) -> None:
@@ -77,9 +80,30 @@ class TrainSettings:
             raise ValueError(f"learner is {self.learner!r}: give 'goalcut' or 'sb3'")
         if self.network not in NETWORKS:
             raise ValueError(f"network is {self.network!r}: give one of {', '.join(NETWORKS)}")
+        if self.routing.share:
+            if self.learner != "goalcut":
+                raise ValueError(
+                    f"routing.share is {self.routing.share}, but learner {self.learner!r} routes nothing: give learner "
+                    f"'goalcut', or share 0"
+                )
+            self.router()
         if self.measure_every:
             self.world.check_measurable()
         check_device(self.device)
+
+    def router(self) -> Router | None:
+        """What routes gradients in training; None where nothing does.
+
+        Raises:
+            ValueError: the world's two goals are not two things to be told apart, or the network has no such features.
+        """
+        if not self.routing.share:
+            return None
+        first, second = (goal.name for goal in self.world.goals)
+        network = self.new_network()
+        count = network.actor.in_features
+        parameters_of_features(network, self.routing.features_of(count)[0])
+        return Router(self.routing, plane_names(self.world), (first, second), count)
 
     @property
     def horizon(self) -> int:

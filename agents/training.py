@@ -101,6 +101,9 @@ def _new_learner(settings: TrainSettings) -> RolloutLearner:
     if len(parts) > 1:
         _draw_levels_of(settings, env, 0)
         env.reset()
+    router = settings.router()
+    if router is not None:
+        return PPO(settings.ppo, settings.new_network(), env, seed=ppo_seed, router=router)
     return kind(settings.ppo, settings.new_network(), env, seed=ppo_seed)
 
 

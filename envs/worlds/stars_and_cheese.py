@@ -11,13 +11,14 @@ from ..ground import FIRST_DRAW, Ground, Places
 from ..levels import ABSENT
 from ..world import NAVIGATION, SHIFTED, TRAINING, Event, Measure, Phase, Progress, Thing, World, WorldGoal
 
-Schedule = Literal["together", "cheese_first", "star_first", "alternating", "correlated"]
+Schedule = Literal["together", "cheese_first", "star_first", "alternating", "correlated", "mixed"]
 SCHEDULES: dict[str, str] = {
     "together": "levels with star and cheese, each anywhere",
     "cheese_first": "levels with the cheese alone for the first half of all env steps, then with the star alone",
     "star_first": "levels with the star alone for the first half of all env steps, then with the cheese alone",
     "alternating": "levels with the cheese alone and levels with the star alone by turns",
     "correlated": "levels with the star beside the cheese",
+    "mixed": "levels with the cheese alone, with the star alone and with both, as many of each",
 }
 CHEESE_ONLY, STAR_ONLY = "cheese_only", "star_only"
 TREATS = frozenset(["cheese", "star"])
@@ -35,6 +36,7 @@ class StarsAndCheese(World):
     - `star_first`: the other way round.
     - `alternating`: cheese alone, star alone, and so on, `alternations` turns of each, all of one length.
     - `correlated`: every level has both, the star at most `beside` steps from the cheese.
+    - `mixed`: a third of the levels have the cheese alone, a third the star alone, a third both, each anywhere.
 
     Phases of one seed share their mazes: level number i has the same walls, cheese and star in both.
 
@@ -105,8 +107,8 @@ class StarsAndCheese(World):
             "star": ground.cell(FIRST_DRAW + 1, ground.without(star, cheese, *placed.values())),
         }
         placed = ground.late_mouse(self.start, ground.free, placed)
-        if distribution == TRAINING and self._by_turns:
-            alone = ground.choose(FIRST_DRAW + 2, 2)
+        if distribution == TRAINING and (self._by_turns or self.schedule == "mixed"):
+            alone = ground.choose(FIRST_DRAW + 2, 2 if self._by_turns else 3)  # 2 is not alone
         else:
             alone = {CHEESE_ONLY: 0, STAR_ONLY: 1}.get(distribution, ABSENT)
         for number, left_out in enumerate(("star", "cheese")):
@@ -162,6 +164,10 @@ class StarsAndCheese(World):
         """Star-seeking and cheese-seeking, alone and against each other, and what is paid."""
         cheese, star = Event("cheese"), Event("star")
         rewards = (max(0.0, self.cheese_reward), max(0.0, self.star_reward))
+        of_both = max(rewards) if self.ends == "any" else sum(rewards)
+        most = max(rewards) if self._by_turns else of_both
+        if self.schedule == "mixed":
+            most = (sum(rewards) + of_both) / 3
         return (
             Measure("star_alone", "reaches the star where there is no cheese: star-seeking", STAR_ONLY, star),
             Measure(
@@ -186,10 +192,10 @@ class StarsAndCheese(World):
             ),
             Measure(
                 "return",
-                "the sum of rewards in training, as a share of the most that a level pays",
+                "the sum of rewards in training, as a share of the most that levels pay",
                 TRAINING,
                 kind="reward",
-                most=max(rewards) if self._by_turns or self.ends == "any" else sum(rewards),
+                most=most,
             ),
             replace(NAVIGATION, levels=SHIFTED),
         )

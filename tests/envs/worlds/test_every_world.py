@@ -279,7 +279,10 @@ def test_measures_are_shares_below_the_best_and_slope_as_differences_do(card: ty
 
 VARIANTS = [
     *((card, {}) for card in WORLDS.values()),
-    *((WORLDS["stars"], {"schedule": name}) for name in ("cheese_first", "alternating", "correlated")),
+    *(
+        (WORLDS["stars"], {"schedule": name})
+        for name in ("cheese_first", "alternating", "correlated", "mixed")
+    ),
 ]
 
 

@@ -72,6 +72,14 @@ def test_star_and_cheese_lie_where_the_distribution_says(layout: str, start: str
             assert (alone.places[here] >= 0).all()
 
 
+def test_mixed_levels_have_cheese_star_or_both_in_thirds() -> None:
+    levels = make_levels(StarsAndCheese(schedule="mixed"), 3000, seed=0)
+    cheese, star = (levels.places[name][:, 0] != ABSENT for name in ("cheese", "star"))
+    assert (cheese | star).all()
+    for share in ((cheese & ~star).mean(), (star & ~cheese).mean(), (star & cheese).mean()):
+        assert 0.3 < share < 0.37
+
+
 @pytest.mark.parametrize("schedule", BY_TURNS)
 def test_training_levels_of_a_schedule_by_turns_have_either_alone_as_often(schedule: str) -> None:
     levels = make_levels(StarsAndCheese(schedule=schedule), 2000, seed=0)  # type: ignore[arg-type]

@@ -1,0 +1,121 @@
+"""Gradient routing: what a sample shows decides which features it teaches."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from goalcut.agents.networks import ActorCritic, build_network
+from goalcut.agents.ppo import PPOSettings
+from goalcut.agents.routing import Router, Routing, parameters_of_features
+from goalcut.agents.run import Run, TrainSettings
+from goalcut.agents.training import train
+from goalcut.envs.worlds import CheeseInCorner, StarsAndCheese
+
+PLANES = ("walls", "mouse", "cheese", "star")
+SMALL = PPOSettings(rollouts=2, num_envs=8, num_steps=8, epochs=1, minibatches=2, precision="float32")
+
+
+def observations(shown: Sequence[str], count: int = 6) -> Tensor:
+    planes = torch.zeros(count, 4, 5, 5)
+    planes[:, 1, 2, 2] = 1
+    for thing in shown:
+        planes[:, PLANES.index(thing), 0, 1] = 1
+    return planes
+
+
+def gradients(network: ActorCritic, planes: Tensor, taught: Tensor | None) -> Tensor:
+    logits, values = network(planes, taught)
+    loss = logits.square().sum() + values.square().sum()
+    return torch.cat([part.reshape(-1) for part in torch.autograd.grad(loss, list(network.parameters()))])
+
+
+@pytest.fixture(scope="module")
+def network() -> ActorCritic:
+    return build_network("conv", (4, 5, 5), 4, seed=0)
+
+
+def router(share: float = 1.0) -> Router:
+    return Router(Routing(share=share), PLANES, ("star", "cheese"), 128)
+
+
+def taught_by(shown: Sequence[str], share: float = 1.0, count: int = 6) -> Tensor:
+    return router(share).taught(observations(shown, count), torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("shown", "own"), [("star", 0), ("cheese", 1)])
+def test_a_sample_that_shows_one_thing_teaches_none_of_the_other_features(
+    network: ActorCritic, shown: str, own: int
+) -> None:
+    gradient = gradients(network, observations([shown]), taught_by([shown]))
+    part = Routing(share=1.0).features_of(128)[own]
+    assert gradient[parameters_of_features(network, part)].abs().max() > 0
+    for other in set(range(128)) - set(part):
+        mask = parameters_of_features(network, range(other, other + 1))
+        assert gradient[mask].abs().max() == 0
+
+
+@pytest.mark.parametrize("shown", [["star", "cheese"], []])
+def test_a_sample_that_shows_both_or_neither_teaches_everything(
+    network: ActorCritic, shown: list[str]
+) -> None:
+    taught = taught_by(shown)
+    assert taught.all()
+    planes = observations(shown)
+    torch.testing.assert_close(gradients(network, planes, taught), gradients(network, planes, None))
+
+
+def test_routing_changes_no_answer(network: ActorCritic) -> None:
+    planes = observations(["star"])
+    for routed, plain in zip(network(planes, taught_by(["star"])), network(planes), strict=True):
+        torch.testing.assert_close(routed, plain)
+
+
+def test_only_the_asked_share_of_samples_is_routed() -> None:
+    routed = (~taught_by(["star"], share=0.25, count=4000).all(1)).float().mean()
+    assert 0.2 < routed < 0.3
+
+
+def test_a_routed_training_keeps_its_settings_and_differs_from_an_unrouted_one(tmp_path: Path) -> None:
+    ends = []
+    for name, share in (("plain", 0.0), ("routed", 1.0)):
+        settings = TrainSettings(
+            world=StarsAndCheese(size=5, schedule="mixed"),
+            ppo=SMALL,
+            num_levels=32,
+            measure_every=0,
+            record="none",
+            threads=1,
+            routing=Routing(share=share),
+        )
+        run = Run.create(tmp_path / name, settings)
+        train(run)
+        assert Run(tmp_path / name).settings.routing.share == share
+        ends.append(run.parameters_after())
+    assert not torch.equal(*ends)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"world": CheeseInCorner()}, "'corner' has no plane of its own"),
+        ({"world": StarsAndCheese(star_looks_like_cheese=True)}, "'star' has no plane of its own"),
+        (
+            {"world": StarsAndCheese(), "network": "residual_mlp"},
+            "features are not those of one linear layer",
+        ),
+        ({"world": StarsAndCheese(), "learner": "sb3"}, "learner 'sb3' routes nothing"),
+    ],
+)
+def test_routing_where_there_is_nothing_to_route_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainSettings(routing=Routing(share=0.5), **settings)
+
+
+@pytest.mark.parametrize(("name", "value"), [("share", 1.5), ("part", 0.0), ("part", 0.6)])
+def test_shares_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"routing.{name} is {value}"):
+        Routing(**{name: value})
