@@ -76,7 +76,7 @@ class Judge:
     """Judges parameters of one network against its untrained and trained ones, on fixed units.
 
     Args:
-        network: the architecture; its own parameters do not matter.
+        network: the architecture, on the behaviour's device; its own parameters do not matter.
         behaviour: the measures, and the units that they are taken on.
         theta_0: untrained parameters (P,).
         theta: trained parameters (P,).
@@ -151,7 +151,7 @@ class Judge:
         return rows
 
     def _with(self, theta: Tensor) -> Network:
-        values = named_parameters_of(theta, self._layout)
+        values = named_parameters_of(theta.to(next(self.network.parameters()).device), self._layout)
         return lambda inputs: functional_call(self.network, values, (inputs,))
 
     @cached_property
