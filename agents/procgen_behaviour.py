@@ -165,8 +165,8 @@ def conflict_states(count: int, *, mode: Mode, corner_size: int, first_seed: int
     while len(found) < count:
         if seed >= first_seed + _MOST_SEARCHED:
             raise ValueError(
-                f"corner_size is {corner_size}: of {_MOST_SEARCHED:,} levels of the mode {mode!r} only {len(found)} have "
-                f"mouse and cheese outside that region, not {count}; give a smaller one, or fewer levels"
+                f"corner_size is {corner_size}: of {_MOST_SEARCHED:,} levels of the mode {mode!r} only {len(found)} "
+                f"have mouse and cheese outside that region, not {count}; give a smaller one, or fewer levels"
             )
         states = level_states(np.arange(seed, seed + _SEARCHED_AT_ONCE), mode=mode)
         levels = levels_of(states)
