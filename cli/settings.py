@@ -222,7 +222,7 @@ class ProcgenCommand:
     not done again, and a killed training goes on with the same command. Of a run that is there, `goalcut evaluate`,
     `analyze`, `ablate`, `report` and `logs` do their part alone.
 
-    Example: `goalcut procgen runs/p --device cuda`, or to see it work on a CPU in a minute
+    Example: `goalcut procgen runs/p --device cuda`, or to see it work on a CPU
     `goalcut procgen runs/p --mode easy --ppo.rollouts 2 --ppo.num-envs 16 --ppo.num-steps 32 --measure-levels 2
     --evaluate.levels 4 --ablate.levels 2 --ablate.tuning-levels 8 --ablate.curve-levels 2 --ablate.tune.steps 2
     --ablate.draws 1 --ablate.doses 0 1`.
