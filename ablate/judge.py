@@ -1,5 +1,6 @@
 """The judge: what is left of each measure in a cut agent, with intervals over levels or images."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,7 +77,7 @@ class Judge:
     """Judges parameters of one network against its untrained and trained ones, on fixed units.
 
     Args:
-        network: the architecture; its own parameters do not matter.
+        network: the architecture, on the behaviour's device; its own parameters do not matter.
         behaviour: the measures, and the units that they are taken on.
         theta_0: untrained parameters (P,).
         theta: trained parameters (P,).
@@ -103,6 +104,8 @@ class Judge:
         for goal in goals:
             check_goal(goal, behaviour)
         self._layout, self._resamples, self._seed = parameter_layout(network), resamples, seed
+        self._theta_0, self._theta = theta_0, theta
+        self._verdicts: dict[bytes, Verdict] = {}
         with torch.no_grad():
             self.untrained, self.trained = self.measure(theta_0), self.measure(theta)
         self.uniform = _whole(behaviour.uniform())
@@ -116,8 +119,21 @@ class Judge:
         """What stands for every measure in tuning, name → (units,) float64; differentiable in θ."""
         return _whole(self.behaviour.surrogate(self._with(theta)))
 
+    @cached_property
+    def surrogate_ends(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What `surrogate` gives for the floor and for the trained agent: what tuning counts retention between."""
+        with torch.no_grad():
+            low = self.surrogate(self._theta_0) if self.behaviour.floor == "untrained" else self.uniform
+            return low, self.surrogate(self._theta)
+
     def judge(self, theta: Tensor) -> Verdict:
-        """The verdict on an agent with parameters θ."""
+        """The verdict on an agent with parameters θ; of those judged before (rewinds recur) the same again."""
+        key = hashlib.blake2b(theta.detach().cpu().numpy().tobytes()).digest()
+        if key not in self._verdicts:
+            self._verdicts[key] = self._judged(theta)
+        return self._verdicts[key]
+
+    def _judged(self, theta: Tensor) -> Verdict:
         with torch.no_grad():
             measured = self.measure(theta)
         means = {name: self._bootstrap.means(name, value) for name, value in measured.items()}
@@ -151,7 +167,7 @@ class Judge:
         return rows
 
     def _with(self, theta: Tensor) -> Network:
-        values = named_parameters_of(theta, self._layout)
+        values = named_parameters_of(theta.to(next(self.network.parameters()).device), self._layout)
         return lambda inputs: functional_call(self.network, values, (inputs,))
 
     @cached_property

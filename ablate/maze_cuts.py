@@ -5,20 +5,20 @@ the cheese late ones. Every cut names its neighbour in time, the same choice mad
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..agents.run import Run
-from ..agents.sampled_behaviour import behaviour_of_world
-from ..agents.training import REPORT_LEVEL_SEED
+from ..agents.open_run import MazeRun
+from ..agents.rollout_run import REPORT_LEVEL_SEED, HeldOut
+from ..agents.run_directory import check_device
 from ..analysis.directions import Directions, module_of
-from ..envs.generator import Split
 from .ablation import TUNING_BATCHES, Ablation
 from .goal import Goal
 from .judge import Judge
 from .maze_goals import MazeBehaviour, maze_goals
 from .plan import Choice, CutSettings, PlannedCut, timed
 from .selection import by_contrast, by_window, within_module
+from .tuned import TuneSettings
 
 Window = tuple[int, int]
 
@@ -32,16 +32,30 @@ class AblateSettings(CutSettings):
         tuning_levels: levels of each kind, of another split, that doses are tuned on, a quarter of them per step.
         curve_levels: held-out levels that the dose–response curves use.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
+        device: where networks are asked, and tuned through; default where the run was trained.
     """
 
     levels: int = 400
     tuning_levels: int = 120
     curve_levels: int = 100
     keep_navigation: float = 0.5
+    device: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_least(levels=2, tuning_levels=2 * TUNING_BATCHES, curve_levels=2)
+        if self.device is not None:
+            check_device(self.device)
+
+
+@dataclass(frozen=True)
+class ProcgenAblateSettings(AblateSettings):
+    """The same in Procgen's maze, where every state of every level is a picture: by default on fewer levels."""
+
+    tune: TuneSettings = field(default_factory=lambda: TuneSettings(steps=40))
+    levels: int = 40
+    tuning_levels: int = 16
+    curve_levels: int = 10
 
 
 class MazeAblation(Ablation):
@@ -57,7 +71,7 @@ class MazeAblation(Ablation):
 
     def __init__(
         self,
-        run: Run,
+        run: MazeRun,
         directions: Directions,
         split: int,
         settings: AblateSettings,
@@ -65,6 +79,7 @@ class MazeAblation(Ablation):
     ):
         super().__init__(run, directions, settings, other)
         self.split, self.goals = split, maze_goals(run.settings.world, settings.keep_navigation)
+        self._device = settings.device or run.settings.device
         self.judge = self._judge(run, settings.levels, "test", REPORT_LEVEL_SEED)
         self.curve_judge = self._judge(run, settings.curve_levels, "test", REPORT_LEVEL_SEED)
         batch = settings.tuning_levels // TUNING_BATCHES
@@ -81,16 +96,15 @@ class MazeAblation(Ablation):
         """The settings, and where early ends."""
         return super().premises() | {"split": self.split}
 
-    def _judge(self, run: Run, levels: int, split: Split, seed: int) -> Judge:
-        behaviour = behaviour_of_world(
-            run.settings.world, levels, seed=seed, split=split, time_limit=run.settings.time_limit
-        )
+    def _judge(self, run: MazeRun, levels: int, split: HeldOut, seed: int) -> Judge:
+        behaviour = run.behaviour(levels, split=split, seed=seed, device=self._device)
         if split == "tune" and not behaviour.exact:
             raise ValueError(
                 f"{levels} tuning levels at a time are too many for exact measures, whose gradient tuned cuts need: "
                 f"give fewer tuning_levels or a smaller world"
             )
-        return Judge(run.network(), MazeBehaviour(behaviour), self.theta_0, self.theta, goals=self.goals)
+        network = run.network().to(self._device)
+        return Judge(network, MazeBehaviour(behaviour), self.theta_0, self.theta, goals=self.goals)
 
 
 def maze_cuts(

@@ -1,6 +1,7 @@
 """The two goals of a maze agent, and its exact behaviour as a judge takes it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
 from torch import Tensor
@@ -29,11 +30,10 @@ class MazeBehaviour:
         exact: the levels, and how they are measured on; sampled where a chain would be too large.
     """
 
-    paired = True
     floor: Literal["untrained", "uniform"] = "untrained"
 
     def __init__(self, exact: ExactBehaviour | SampledBehaviour):
-        self.exact = exact
+        self.exact, self.paired = exact, exact.paired
         self.measures: Mapping[str, str] = {m.name: m.meaning for m in exact.world.measures}
 
     def measure(self, network: Network) -> dict[str, Tensor]:
@@ -54,4 +54,4 @@ class MazeBehaviour:
 
     def uniform(self) -> dict[str, Tensor]:
         """Every measure of the uniform-random walk."""
-        return self.exact.measure(uniform_policy)
+        return self.exact.measure(partial(uniform_policy, num_actions=self.exact.num_actions))

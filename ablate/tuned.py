@@ -65,7 +65,7 @@ def tune_doses(
         ValueError: the goal names a measure that the judges do not take.
     """
     check_goal(goal, judges[0].behaviour)
-    ends = _ends(judges, theta, theta_0, goal)
+    ends = _ends(judges, goal)
     doses = torch.full((len(vectors),), settings.first_dose, requires_grad=True)
     optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
     # `cut_parameters`, with the product that no dose changes taken once.
@@ -97,16 +97,9 @@ def tune_doses(
     return doses.detach()
 
 
-def _ends(
-    judges: Sequence[Judge], theta: Tensor, theta_0: Tensor, goal: Goal
-) -> dict[str, tuple[Tensor, Tensor]]:
+def _ends(judges: Sequence[Judge], goal: Goal) -> dict[str, tuple[Tensor, Tensor]]:
     """The surrogates that retention 0 and 1 stand for, means over all judges' units."""
-    with torch.no_grad():
-        low = [
-            judge.surrogate(theta_0) if judge.behaviour.floor == "untrained" else judge.uniform
-            for judge in judges
-        ]
-        high = [judge.surrogate(theta) for judge in judges]
+    low, high = zip(*(judge.surrogate_ends for judge in judges), strict=True)
     return {
         name: (torch.cat([one[name] for one in low]).mean(), torch.cat([one[name] for one in high]).mean())
         for name in goal.measures

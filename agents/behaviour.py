@@ -28,9 +28,9 @@ def network_policy(network: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Policy
     return lambda planes: network(planes.float())[0].softmax(-1)
 
 
-def uniform_policy(planes: Tensor) -> Tensor:
-    """Every action with probability 1/4."""
-    return torch.full((len(planes), NUM_ACTIONS), 1 / NUM_ACTIONS, device=planes.device)
+def uniform_policy(seen: Tensor, num_actions: int = NUM_ACTIONS) -> Tensor:
+    """Every action with the same probability."""
+    return torch.full((len(seen), num_actions), 1 / num_actions, device=seen.device)
 
 
 def action_probabilities(policy: Policy, graph: StateGraph) -> Tensor:
@@ -158,6 +158,10 @@ class ExactBehaviour:
     """
 
     exact: ClassVar[bool] = True
+    num_actions: ClassVar[int] = NUM_ACTIONS
+    """Of the policies that are measured."""
+    paired: ClassVar[bool] = True
+    """Whether level i is the same maze in all distributions, but for what lies where."""
 
     world: World
     graphs: Mapping[str, StateGraph]

@@ -6,11 +6,12 @@ passes gives its action probabilities, which `behaviour.hitting_probabilities` t
 """
 
 from collections.abc import Mapping
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from ..envs.levels import MOVES, OPPOSITE
 from ..envs.procgen_frames import GAZES, Renderer, level_states
@@ -22,23 +23,25 @@ from ..envs.state_graph import StateGraph
 from ..envs.world import CONFLICT, TRAINING
 from ..envs.worlds import CheeseInCorner
 from ..envs.worlds.cheese_in_corner import CORNERED
-from .behaviour import ExactBehaviour, Policy, _Walker
+from .behaviour import ExactBehaviour, Policy, _Walker, uniform_policy
 
 NUM_MOVES = len(MOVES) + 1
 _SEARCHED_AT_ONCE = 64
+_MOST_SEARCHED = 100_000
+_RENDERED_BYTES = 2**29
 _LEFT, _RIGHT = MOVES.index("left"), MOVES.index("right")
 
 
 def uniform_actions(frames: Tensor) -> Tensor:
     """Every of Procgen's actions with probability 1/15."""
-    return torch.full((len(frames), NUM_PROCGEN_ACTIONS), 1 / NUM_PROCGEN_ACTIONS, device=frames.device)
+    return uniform_policy(frames, NUM_PROCGEN_ACTIONS)
 
 
 class ProcgenGraph(StateGraph):
     """Levels as graphs of their 2F states: F free cells with the mouse looking left, then F looking right.
 
     Moves are up, down, left, right and stay. Attributes are those of `StateGraph`, of 2F states and 5 moves; the
-    corner region is that of each maze inside its margin.
+    corner region is that of each maze inside its margin. Frames that were rendered once are kept, up to half a GiB.
 
     Args:
         states: the start of each level, all of one mode, for instance of `level_states`.
@@ -54,6 +57,7 @@ class ProcgenGraph(StateGraph):
         super().__init__(levels.levels, device)
         self.states, self._region = states, _region_of(levels, corner_size).to(device)
         self._renderer = Renderer(states[0].mode)
+        self._rendered: dict[int, Tensor] = {}
         self._free_cells = self.real.sum(1).tolist()
         count, width = self.real.shape
         here = torch.arange(width, device=device).expand(count, width)[:, :, None]
@@ -75,18 +79,30 @@ class ProcgenGraph(StateGraph):
 
     def frames(self, level: int) -> Tensor:
         """What the mouse sees in each free cell of one level, (2, free cells, 3, 64, 64) uint8."""
+        if level in self._rendered:
+            return self._rendered[level]
         size = self.levels.size
         places = [divmod(cell, size) for cell in self.cell[level, : self._free_cells[level]].tolist()]
         frames = self._renderer.frames(self.states[level], places)
-        return torch.from_numpy(frames).permute(0, 1, 4, 2, 3).to(self.device)
+        seen = torch.from_numpy(frames).permute(0, 1, 4, 2, 3).to(self.device)
+        if sum(kept.nbytes for kept in self._rendered.values()) + seen.nbytes <= _RENDERED_BYTES:
+            self._rendered[level] = seen
+        return seen
 
     def action_probabilities(self, policy: Policy) -> Tensor:
-        """π(move | cell, gaze) on every level, (L, 2F, 5); `policy` gives the probabilities of 15 actions."""
+        """π(move | cell, gaze) on every level, (L, 2F, 5); `policy` gives the probabilities of 15 actions.
+
+        Where gradients are wanted, forward passes are done again backwards: those of one level at a time are in memory.
+        """
         to_move = torch.eye(NUM_MOVES, device=self.device)[torch.from_numpy(ACTION_MOVES).to(self.device)]
         half = self.real.shape[1] // 2
         levels = []
         for level, free in enumerate(self._free_cells):
-            moves = policy(self.frames(level).flatten(0, 1)) @ to_move
+            seen = self.frames(level).flatten(0, 1)
+            chosen = (
+                checkpoint(policy, seen, use_reentrant=False) if torch.is_grad_enabled() else policy(seen)
+            )
+            moves = cast(Tensor, chosen) @ to_move
             padding = moves.new_zeros(half - free, NUM_MOVES)
             levels.append(torch.cat([moves[:free], padding, moves[free:], padding]))
         return torch.stack(levels)
@@ -119,6 +135,9 @@ class ProcgenGraph(StateGraph):
 class ProcgenBehaviour(ExactBehaviour):
     """The measures of a world on `ProcgenGraph`s; policies take frames (B, 3, 64, 64) and give 15 probabilities."""
 
+    num_actions: ClassVar[int] = NUM_PROCGEN_ACTIONS
+    paired: ClassVar[bool] = False
+
     def measure(self, policy: Policy) -> dict[str, Tensor]:
         """Every measure on every level, name → (L,); differentiable where the policy is."""
         graphs = {id(graph): cast(ProcgenGraph, graph) for graph in self.graphs.values()}
@@ -135,7 +154,7 @@ def conflict_states(count: int, *, mode: Mode, corner_size: int, first_seed: int
     """The first `count` stock levels from `first_seed` on whose cheese and start lie outside the corner region.
 
     Raises:
-        ValueError: corner_size leaves no such level.
+        ValueError: corner_size leaves no such level, or hardly any.
     """
     if corner_size >= WORLD_SIZES[mode]:
         raise ValueError(
@@ -144,6 +163,11 @@ def conflict_states(count: int, *, mode: Mode, corner_size: int, first_seed: int
     found: list[MazeState] = []
     seed = first_seed
     while len(found) < count:
+        if seed >= first_seed + _MOST_SEARCHED:
+            raise ValueError(
+                f"corner_size is {corner_size}: of {_MOST_SEARCHED:,} levels of the mode {mode!r} only {len(found)} "
+                f"have mouse and cheese outside that region, not {count}; give a smaller one, or fewer levels"
+            )
         states = level_states(np.arange(seed, seed + _SEARCHED_AT_ONCE), mode=mode)
         levels = levels_of(states)
         region = levels.corner(corner_size).reshape(len(states), -1)

@@ -1,20 +1,29 @@
 """A run of an agent in Procgen's maze: its settings, its run directory, and training as a run."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 
-from ..envs.procgen_game import FRAME, NUM_PROCGEN_ACTIONS, import_procgen
+from ..envs.procgen_game import FRAME, NUM_PROCGEN_ACTIONS, TIME_LIMIT, import_procgen
+from ..envs.procgen_levels import split_seeds
 from ..envs.procgen_maze import Cheese, ProcgenMaze
 from ..envs.procgen_state import WORLD_SIZES, Mode, check_mode
+from ..envs.worlds import CheeseInCorner
 from .allocator import keep_freed_memory
+from .gradient_log import GradientSink, Training
 from .networks import ActorCritic, build_network
 from .ppo import PPO, PPOSettings
+from .procgen_behaviour import ProcgenBehaviour, procgen_behaviour
 from .recorder import GradientRecorder
-from .rollouts import OnRollout, collect_and_learn, train_rollouts
-from .run_directory import RunDirectory, check_device
+from .rollout_run import REPORT_LEVEL_SEED, HeldOut, RolloutRun
+from .rollouts import OnRollout, collect_and_learn, mean_measures, replayed, train_rollouts
+from .run_directory import check_device
+
+# Levels looked through from each place of a split on: of other places they are others.
+SEEDS_PER_PLACE = 100_000
 
 
 def _published_ppo() -> PPOSettings:
@@ -32,7 +41,7 @@ class ProcgenSettings:
         mode: `easy` 15×15 cells, `hard` 25×25, `memory` 31×31 with a view of 8×8.
         cheese: `stock` where the game puts it, `corner` the top right cell, `region` in the k×k at the top right.
         corner_size: k, of training's region and of the measures.
-        num_levels: training levels; 0 is no limit.
+        num_levels: training levels; 0 is no limit but that of 2³⁰, which leaves levels to be held out.
         start_level: the first of them.
         reward: what the cheese pays; the game's own is 10.
         scale: of the `impala` network: 1 has 626,256 parameters, 4 has 3,653,136.
@@ -41,6 +50,8 @@ class ProcgenSettings:
         record: a row of the gradient log per `rollout` or per `update`; or `none`.
         checkpoint_every: rollouts between checkpoints of the parameters.
         save_every: rollouts between the bundles that a killed run resumes from.
+        measure_every: rollouts between exact measures; 0 is never.
+        measure_levels: held-out levels of each kind that these measures use.
         device: where the network is, `cpu` or `cuda`; the game runs on the CPU.
         threads: CPU threads of torch; default all.
         game_threads: CPU threads of the game.
@@ -58,6 +69,8 @@ class ProcgenSettings:
     record: Literal["rollout", "update", "none"] = "rollout"
     checkpoint_every: int = 25
     save_every: int = 10
+    measure_every: int = 25
+    measure_levels: int = 20
     device: str = "cpu"
     threads: int | None = None
     game_threads: int = 4
@@ -73,6 +86,8 @@ class ProcgenSettings:
             ("seed", 0),
             ("checkpoint_every", 1),
             ("save_every", 1),
+            ("measure_every", 0),
+            ("measure_levels", 2),
             ("game_threads", 0),
         ):
             if getattr(self, name) < least:
@@ -88,6 +103,21 @@ class ProcgenSettings:
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads is {self.threads}: give at least 1, or leave it out")
         check_device(self.device)
+        self.seeds("train")
+
+    @property
+    def world(self) -> CheeseInCorner:
+        """Whose goals and measures the run has."""
+        return CheeseInCorner(size=WORLD_SIZES[self.mode], corner_size=self.corner_size)
+
+    @property
+    def horizon(self) -> int:
+        """Steps per episode, the game's."""
+        return TIME_LIMIT
+
+    def seeds(self, split: Literal["train", "test", "tune"]) -> range:
+        """Seeds of the levels of a split; none is in two of them."""
+        return split_seeds(split, start_level=self.start_level, num_levels=self.num_levels)
 
     def new_network(self) -> ActorCritic:
         """The network at its initial parameters θ_0."""
@@ -105,33 +135,38 @@ class ProcgenSettings:
         return replace(self, ppo=self.ppo.resolved(self.device, None if held is None else held.ppo))
 
 
-class ProcgenRun(RunDirectory[ProcgenSettings]):
+class ProcgenRun(RolloutRun[ProcgenSettings]):
     """The files of one run in Procgen's maze; training time is counted in rollouts."""
 
     kind: ClassVar[str] = "procgen"
-    time_unit: ClassVar[str] = "rollout"
     settings_type: ClassVar[type] = ProcgenSettings
-
-    @property
-    def last_time(self) -> int:
-        """Rollouts of the whole training."""
-        return self.settings.ppo.rollouts
-
-    @property
-    def logged_rows(self) -> int:
-        """One row per rollout, or one per update."""
-        return self.settings.ppo.logged_rows(self.settings.record)
 
     @classmethod
     def facts(cls, settings: ProcgenSettings) -> dict[str, Any]:
         """Which Procgen it is; without one no run is begun."""
         return {"procgen": import_procgen().__version__.strip()}
 
-    def network(self, time: int | None = None) -> ActorCritic:
-        """The network with θ after so many rollouts; None is the end of training."""
-        network = super().network(time)
-        assert isinstance(network, ActorCritic)
-        return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    def behaviour(self, levels: int, *, split: HeldOut, seed: int, device: str = "cpu") -> ProcgenBehaviour:
+        """The exact measures on levels of this split, from a place in it that the seed says.
+
+        Raises:
+            ProcgenMissingError: Procgen is not installed.
+            ValueError: the split has no such place, or not as many levels from there on.
+        """
+        settings, seeds = self.settings, self.settings.seeds(split)
+        if not 0 <= seed < len(seeds) // SEEDS_PER_PLACE or levels > SEEDS_PER_PLACE:
+            raise ValueError(
+                f"levels and seed are {levels} and {seed}: give at most {SEEDS_PER_PLACE} levels, and a seed below "
+                f"{len(seeds) // SEEDS_PER_PLACE}"
+            )
+        return procgen_behaviour(
+            levels,
+            mode=settings.mode,
+            cheese=settings.cheese,
+            corner_size=settings.corner_size,
+            first_seed=seeds[seed * SEEDS_PER_PLACE],
+            device=device,
+        )
 
 
 def train_procgen(run: ProcgenRun, *, on_rollout: OnRollout | None = None) -> None:
@@ -153,23 +188,49 @@ def train_procgen(run: ProcgenRun, *, on_rollout: OnRollout | None = None) -> No
         _train(run, on_rollout)
 
 
+def replay_procgen_training(settings: ProcgenSettings) -> Training:
+    """The training that `train_procgen` does of these settings, its gradients going into a sink; see `replayed`.
+
+    Raises:
+        ValueError: the settings record nothing.
+    """
+    settings = settings.resolved()
+    return replayed(
+        settings,
+        new_learner=lambda: _new_learner(settings),
+        recorder_of=lambda ppo, sink: _recorder(settings, ppo, sink),
+        one_rollout=collect_and_learn,
+    )
+
+
 def _train(run: ProcgenRun, on_rollout: OnRollout | None) -> None:
     settings = run.settings
     ppo = _new_learner(settings)
+    measured = None
+    if settings.measure_every:
+        measured = run.behaviour(
+            settings.measure_levels, split="test", seed=REPORT_LEVEL_SEED, device=settings.device
+        )
 
     def recorder_of(keep: int) -> GradientRecorder | None:
-        if settings.record == "none":
-            return None
-        per_update = settings.record == "update"
-        return GradientRecorder(ppo.network, ppo.optimizer, run.gradients, per_update=per_update, keep=keep)
+        return None if settings.record == "none" else _recorder(settings, ppo, run.gradients, keep=keep)
 
     train_rollouts(
         run,
         ppo,
         recorder_of=recorder_of,
         one_rollout=lambda recorder: collect_and_learn(ppo, recorder),
+        measures=None if measured is None else lambda: mean_measures(measured, ppo),
+        measure_every=settings.measure_every,
         on_rollout=on_rollout,
     )
+
+
+def _recorder(
+    settings: ProcgenSettings, ppo: PPO, sink: Path | GradientSink, keep: int | None = None
+) -> GradientRecorder:
+    per_update = settings.record == "update"
+    return GradientRecorder(ppo.network, ppo.optimizer, sink, per_update=per_update, keep=keep)
 
 
 def _new_learner(settings: ProcgenSettings) -> PPO:
@@ -182,7 +243,7 @@ def _new_learner(settings: ProcgenSettings) -> PPO:
         settings.ppo.num_envs,
         seed=env_seed,
         mode=settings.mode,
-        num_levels=settings.num_levels,
+        num_levels=len(settings.seeds("train")),
         start_level=settings.start_level,
         cheese=settings.cheese,
         corner_size=settings.corner_size,

@@ -2,14 +2,21 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
+
+from .behaviour import ExactBehaviour, network_policy
+from .gradient_log import GradientSink, Training
 from .learner import RolloutLearner
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
+from .rollout_run import RolloutSettings
 from .run_directory import RunDirectory
+from .sampled_behaviour import SampledBehaviour
 
 OnRollout = Callable[[dict[str, Any]], None]
+L = TypeVar("L", bound=RolloutLearner)
 
 
 def train_rollouts(
@@ -81,3 +88,50 @@ def collect_and_learn(
         "recording_seconds": recorder.seconds - recorded if recorder else 0.0,
         **metrics,
     }
+
+
+def replayed(
+    settings: RolloutSettings,
+    *,
+    new_learner: Callable[[], L],
+    recorder_of: Callable[[L, GradientSink], GradientRecorder],
+    one_rollout: Callable[[L, GradientRecorder], object],
+) -> Training:
+    """The training of these settings, as often as wanted, its gradients going into a sink and nothing else anywhere.
+
+    Args:
+        settings: of a run that records.
+        new_learner: the learner before its first rollout; it may set the number of torch's threads.
+        recorder_of: what records a learner's gradients into a sink.
+        one_rollout: collects and learns from one.
+
+    Returns:
+        A function of a sink; it leaves the number of torch's threads as it was.
+
+    Raises:
+        ValueError: the settings record nothing.
+    """
+    if settings.record == "none":
+        raise ValueError("record is 'none': there is no gradient to replay; give 'rollout' or 'update'")
+
+    def training(sink: GradientSink) -> None:
+        threads = torch.get_num_threads()
+        try:
+            learner = new_learner()
+            recorder = recorder_of(learner, sink)
+            try:
+                while learner.rollouts_done < settings.ppo.rollouts:
+                    one_rollout(learner, recorder)
+            finally:
+                recorder.close()
+        finally:
+            torch.set_num_threads(threads)
+
+    return training
+
+
+def mean_measures(behaviour: ExactBehaviour | SampledBehaviour, learner: RolloutLearner) -> dict[str, Any]:
+    """What a record says of the measures: their means over levels."""
+    with torch.no_grad():
+        measured = behaviour.measure(network_policy(learner.network))
+    return {"measures": {name: float(values.mean()) for name, values in measured.items()}}

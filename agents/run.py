@@ -3,17 +3,18 @@
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-import torch
-
 from ..envs.levels import NUM_ACTIONS
 from ..envs.moves import default_time_limit
 from ..envs.planes import plane_names
 from ..envs.world import World
 from ..envs.worlds import CheeseInCorner
+from .behaviour import ExactBehaviour
 from .networks import NETWORKS, ActorCritic, NetworkName, build_network
 from .ppo import PPOSettings
+from .rollout_run import HeldOut, RolloutRun
 from .routing import Router, Routing, parameters_of_features
-from .run_directory import RunDirectory, check_device
+from .run_directory import check_device
+from .sampled_behaviour import SampledBehaviour, behaviour_of_world
 
 
 @dataclass(frozen=True)
@@ -126,30 +127,17 @@ PRESETS: dict[str, TrainSettings] = {
 }
 
 
-class Run(RunDirectory[TrainSettings]):
+class Run(RolloutRun[TrainSettings]):
     """The files of one maze agent's run; training time is counted in rollouts."""
 
     kind: ClassVar[str] = "maze"
-    time_unit: ClassVar[str] = "rollout"
     settings_type: ClassVar[type] = TrainSettings
 
-    @property
-    def last_time(self) -> int:
-        """Rollouts of the whole training."""
-        return self.settings.ppo.rollouts
-
-    @property
-    def logged_rows(self) -> int:
-        """One row per rollout, or one per update."""
-        return logged_rows(self.settings)
-
-    def network(self, time: int | None = None) -> ActorCritic:
-        """The network with θ after so many rollouts; None is the end of training."""
-        network = super().network(time)
-        assert isinstance(network, ActorCritic)
-        return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-
-
-def logged_rows(settings: TrainSettings) -> int:
-    """Rows of the whole gradient that a training of these settings gives: one per rollout, or one per update."""
-    return settings.ppo.logged_rows(settings.record)
+    def behaviour(
+        self, levels: int, *, split: HeldOut, seed: int, device: str = "cpu"
+    ) -> ExactBehaviour | SampledBehaviour:
+        """The measures on levels of this split and seed: exact, or sampled where chains would be too large."""
+        settings = self.settings
+        return behaviour_of_world(
+            settings.world, levels, seed=seed, split=split, time_limit=settings.time_limit, device=device
+        )

@@ -83,7 +83,8 @@ class RunDirectory(Generic[S]):
             if config["kind"] != self.kind:
                 raise RunConflictError(
                     f"{directory} holds a run of {config['kind']}, wanted one of {self.kind}: runs of digits are made "
-                    f"and gone on with by goalcut mnist, those of mazes by the other commands"
+                    f"and gone on with by goalcut mnist, those of Procgen's maze by goalcut procgen, those of our "
+                    f"mazes by goalcut run and train"
                 )
             self.settings: S = settings_from_json(self.settings_type, config["settings"])
         except (KeyError, TypeError, ValueError) as error:

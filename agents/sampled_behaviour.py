@@ -14,7 +14,7 @@ from torch import Tensor
 from ..envs.automaton import Automaton, automaton_of
 from ..envs.cheese_maze import CheeseMaze
 from ..envs.generator import Split
-from ..envs.levels import ABSENT, OPPOSITE, Levels, corner_region
+from ..envs.levels import ABSENT, NUM_ACTIONS, OPPOSITE, Levels, corner_region
 from ..envs.moves import default_time_limit, touched_sets
 from ..envs.state_graph import MOST_STATES, StateGraph, StateGraphTooLarge
 from ..envs.world import Event, Measure, World
@@ -43,6 +43,8 @@ class SampledBehaviour:
     """
 
     exact: ClassVar[bool] = False
+    num_actions: ClassVar[int] = NUM_ACTIONS
+    paired: ClassVar[bool] = True
 
     world: World
     levels: Mapping[str, Levels]

@@ -11,20 +11,16 @@ from ..envs.generator import make_levels
 from ..envs.levels import Levels
 from ..envs.world import World
 from .allocator import keep_freed_memory
-from .behaviour import ExactBehaviour, network_policy
 from .gradient_log import GradientSink, Training
 from .learner import RolloutLearner
 from .ppo import PPO
 from .recorder import GradientRecorder
-from .rollouts import OnRollout, collect_and_learn, train_rollouts
+from .rollout_run import REPORT_LEVEL_SEED
+from .rollouts import OnRollout, collect_and_learn, mean_measures, replayed, train_rollouts
 from .run import Run, TrainSettings
-from .sampled_behaviour import SampledBehaviour, behaviour_of_world
 
 if TYPE_CHECKING:
     from .sb3_ppo import StableBaselines3PPO
-
-# The levels that every run is reported on, and (of another split) tuned on.
-REPORT_LEVEL_SEED = 0
 
 
 def train(run: Run, *, on_rollout: OnRollout | None = None) -> None:
@@ -60,24 +56,13 @@ def replay_training(settings: TrainSettings) -> Training:
     Raises:
         ValueError: the settings record nothing.
     """
-    if settings.record == "none":
-        raise ValueError("record is 'none': there is no gradient to replay; give 'rollout' or 'update'")
     settings = settings.resolved()
-
-    def training(sink: GradientSink) -> None:
-        threads = torch.get_num_threads()
-        try:
-            ppo = _new_learner(settings)
-            recorder = _recorder(settings, ppo, sink)
-            try:
-                while ppo.rollouts_done < settings.ppo.rollouts:
-                    _one_rollout(settings, ppo, recorder)
-            finally:
-                recorder.close()
-        finally:
-            torch.set_num_threads(threads)
-
-    return training
+    return replayed(
+        settings,
+        new_learner=lambda: _new_learner(settings),
+        recorder_of=lambda ppo, sink: _recorder(settings, ppo, sink),
+        one_rollout=lambda ppo, recorder: _one_rollout(settings, ppo, recorder),
+    )
 
 
 def _new_learner(settings: TrainSettings) -> RolloutLearner:
@@ -150,13 +135,8 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
     ppo = _new_learner(settings)
     measured = None
     if settings.measure_every:
-        measured = behaviour_of_world(
-            settings.world,
-            settings.measure_levels,
-            seed=REPORT_LEVEL_SEED,
-            split="test",
-            time_limit=settings.time_limit,
-            device=settings.device,
+        measured = run.behaviour(
+            settings.measure_levels, split="test", seed=REPORT_LEVEL_SEED, device=settings.device
         )
 
     def recorder_of(keep: int) -> GradientRecorder | None:
@@ -167,7 +147,7 @@ def _train(run: Run, on_rollout: OnRollout | None) -> None:
         ppo,
         recorder_of=recorder_of,
         one_rollout=lambda recorder: _one_rollout(settings, ppo, recorder),
-        measures=None if measured is None else lambda: _measures(measured, ppo),
+        measures=None if measured is None else lambda: mean_measures(measured, ppo),
         measure_every=settings.measure_every,
         on_rollout=on_rollout,
     )
@@ -181,9 +161,3 @@ def _one_rollout(
     every = settings.record_terms_every
     with_terms = bool(every) and ppo.rollouts_done % every == 0
     return collect_and_learn(ppo, recorder, record_terms=with_terms)
-
-
-def _measures(behaviour: ExactBehaviour | SampledBehaviour, ppo: RolloutLearner) -> dict[str, Any]:
-    with torch.no_grad():
-        measured = behaviour.measure(network_policy(ppo.network))
-    return {"measures": {name: float(values.mean()) for name, values in measured.items()}}

@@ -6,9 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog
+from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog, Training
+from ..agents.open_run import MazeRun
 from ..agents.parameters import parameter_layout
-from ..agents.run import Run, TrainSettings, logged_rows
+from ..agents.procgen_run import ProcgenRun, replay_procgen_training
+from ..agents.rollout_run import RolloutSettings
 from ..agents.run_directory import check_device
 from ..agents.training import replay_training
 from .cluster import check_address, optional_cluster
@@ -73,7 +75,7 @@ class AnalyzeSettings:
 
 
 def analyze_run(
-    run: Run, settings: AnalyzeSettings, on_step: OnStep = lambda step: None
+    run: MazeRun, settings: AnalyzeSettings, on_step: OnStep = lambda step: None
 ) -> tuple[dict[str, Any], Directions]:
     """Decompose a run's gradients; returns what analysis.json holds, and the strongest directions."""
     if settings.replay is not None:
@@ -116,15 +118,15 @@ def analyze_run(
 
 
 def _analyze_replay(
-    run: Run, settings: AnalyzeSettings, on_step: OnStep
+    run: MazeRun, settings: AnalyzeSettings, on_step: OnStep
 ) -> tuple[dict[str, Any], Directions]:
     """The same from two more trainings instead of a gradient log; loss terms need a log."""
-    trained = replace(run.settings, record=settings.replay)
+    trained, training = _retrained(run, settings.replay)
     replay = replay_directions(
-        replay_training(trained),
+        training,
         layout=parameter_layout(trained.new_network()),
         count=settings.directions,
-        times=logged_rows(trained) if settings.rows == TOTAL else None,
+        times=trained.ppo.logged_rows(trained.record) if settings.rows == TOTAL else None,
         term=settings.rows,
         window_bytes=settings.window_mb * 2**20,
         width=settings.sketch_width,
@@ -147,8 +149,18 @@ def _analyze_replay(
     return result | {"row": f"one {settings.replay}, replayed"}, found
 
 
+def _retrained(run: MazeRun, row: Literal["rollout", "update"] | None) -> tuple[RolloutSettings, Training]:
+    """The run's settings with such a row on record, and the training of them."""
+    assert row is not None
+    if isinstance(run, ProcgenRun):
+        trained = replace(run.settings, record=row)
+        return trained, replay_procgen_training(trained)
+    trained = replace(run.settings, record=row)
+    return trained, replay_training(trained)
+
+
 def _described(
-    run: Run,
+    run: MazeRun,
     settings: AnalyzeSettings,
     svd: TemporalSVD,
     found: Directions,
@@ -182,12 +194,12 @@ def _described(
     }
 
 
-def _noise_block(settings: TrainSettings) -> int:
+def _noise_block(settings: RolloutSettings) -> int:
     """Rows that share their noise, and so its sign: those of the updates of one rollout."""
     return settings.ppo.epochs * settings.ppo.minibatches if settings.record == "update" else 1
 
 
-def _applied(run: Run, settings: AnalyzeSettings, rng: np.random.Generator) -> dict[str, Any] | None:
+def _applied(run: MazeRun, settings: AnalyzeSettings, rng: np.random.Generator) -> dict[str, Any] | None:
     changes = run.applied_changes()
     if changes.shape[0] < 2:
         return None
@@ -207,7 +219,7 @@ def _cross_half(
     )
 
 
-def _behaviour(run: Run, passes: float) -> dict[str, Any]:
+def _behaviour(run: MazeRun, passes: float) -> dict[str, Any]:
     """When each goal was learned, from the measures taken during training."""
     measured = [record for record in run.progress() if "measures" in record]
     nothing = {"proxy_passes_env_steps": None, "paid_retention_there": None, "change_points": {}}

@@ -55,7 +55,8 @@ def main() -> None:
     order = np.random.default_rng(0)
     print(f"{arguments.num_envs} environments, {arguments.repetitions} × {arguments.steps} steps")
     print(
-        f"{'mode':8}{'side':14}{'env steps/s':>12}{'speed beside stock':>20}{'quartiles':>16}{'ends/step':>11}"
+        f"{'mode':8}{'side':14}{'env steps/s':>12}{'speed beside stock':>20}{'quartiles':>16}"
+        f"{'by CPU time':>13}{'ends/step':>11}"
     )
     for mode in WORLD_SIZES:
         sides = {

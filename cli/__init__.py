@@ -17,7 +17,7 @@ COMMANDS = {
     "mnist": "the baseline: the same for a classifier of MNIST",
     "play": "walk the mazes of a world with the keys",
     "levels": "look at the levels of a world, and count them",
-    "procgen": "train and evaluate in Procgen's own maze",
+    "procgen": "all of it in Procgen's own maze",
 }
 _USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD [settings]
 
@@ -77,9 +77,8 @@ def _dispatch(name: str, argv: list[str]) -> None:
 
 def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
-    from ..agents.open_run import open_run
-    from ..agents.run import Run
-    from . import digit_steps, procgen_steps, steps, world_steps
+    from ..agents.open_run import MazeRun, open_maze_run, open_run
+    from . import digit_steps, steps, world_steps
     from . import settings as s
     from . import world_settings as w
 
@@ -90,9 +89,9 @@ def _run(command: Any) -> None:
             world_steps.play_step(command)
         case w.LevelsCommand():
             print(world_steps.levels_step(command))
-        case s.RunCommand():
+        case s.RunCommand() | s.ProcgenCommand():
             run = steps.train_step(command.directory, command.train, command.log)
-            results: list[tuple[str, Any, Callable[[Run, Any], Any]]] = [
+            results: list[tuple[str, Any, Callable[[MazeRun, Any], Any]]] = [
                 ("evaluation.json", command.evaluate, steps.evaluate_step),
                 ("analysis/analysis.json", command.analyze, steps.analyze_step),
                 ("ablation/table.json", command.ablate, steps.ablate_step),
@@ -106,11 +105,11 @@ def _run(command: Any) -> None:
         case s.TrainCommand():
             steps.train_step(command.directory, command.train, command.log)
         case s.EvaluateCommand():
-            steps.print_evaluation(steps.evaluate_step(Run(command.directory), command.evaluate))
+            steps.print_evaluation(steps.evaluate_step(open_maze_run(command.directory), command.evaluate))
         case s.AnalyzeCommand():
-            steps.analyze_step(Run(command.directory), command.analyze)
+            steps.analyze_step(open_maze_run(command.directory), command.analyze)
         case s.AblateCommand():
-            steps.ablate_step(Run(command.directory), command.ablate)
+            steps.ablate_step(open_maze_run(command.directory), command.ablate)
         case s.ReportCommand():
             print(steps.report_step(open_run(command.directory)))
         case s.LogsCommand():
@@ -128,11 +127,6 @@ def _run(command: Any) -> None:
                 digit_steps.analyze_digits_step(digits, command.analyze)
                 digit_steps.ablate_digits_step(digits, command.ablate)
             steps.report_step(digits)
-        case s.ProcgenCommand():
-            procgen = procgen_steps.train_procgen_step(command.directory, command.train)
-            measured = procgen_steps.evaluate_procgen_step(procgen, command.evaluate)
-            if measured is not None:
-                steps.print_evaluation(measured)
 
 
 class _UsageError(Exception):

@@ -2,13 +2,24 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import tyro
 
+from ..ablate.maze_cuts import ProcgenAblateSettings
+from ..agents.files import RunFileError, read_json
+from ..agents.procgen_run import ProcgenRun
 from ..agents.run import PRESETS
 from ..envs.worlds import WORLDS, CheeseInCorner, world_named
-from .settings import MnistCommand, RunCommand, TrainCommand
+from .settings import (
+    AblateCommand,
+    EvaluateCommand,
+    EvaluateProcgenSettings,
+    MnistCommand,
+    RunCommand,
+    TrainCommand,
+)
 from .world_settings import LevelsCommand, PlayCommand
 
 
@@ -23,6 +34,10 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     if kind in (PlayCommand, LevelsCommand):
         name = first_word(argv, WORLDS) or CheeseInCorner.name
         return kind(world_name=name, world=world_named(name)())
+    if kind is EvaluateCommand and _names_procgen_run(argv):
+        return EvaluateCommand(directory=tyro.MISSING, evaluate=EvaluateProcgenSettings())
+    if kind is AblateCommand and _names_procgen_run(argv):
+        return AblateCommand(directory=tyro.MISSING, ablate=ProcgenAblateSettings())
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
     preset, world = option(argv, "--preset"), option(argv, "--world")
@@ -39,6 +54,17 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
                 )
             train = replace(train, world=card())
     return kind(directory=tyro.MISSING, preset=name, world=train.world.name, train=train)
+
+
+def _names_procgen_run(argv: Sequence[str]) -> bool:
+    """Whether one of the words is the directory of a run in Procgen's maze; what else it may be is told elsewhere."""
+    for word in argv:
+        try:
+            if read_json(Path(word) / "config.json")["kind"] == ProcgenRun.kind:
+                return True
+        except (RunFileError, OSError, KeyError, TypeError, ValueError):
+            continue
+    return False
 
 
 def option(argv: list[str], name: str) -> str | None:

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 import tyro
 
 from ..ablate.digit_cuts import DigitAblateSettings
-from ..ablate.maze_cuts import AblateSettings
+from ..ablate.maze_cuts import AblateSettings, ProcgenAblateSettings
 from ..agents.classification import DigitSettings
 from ..agents.procgen_run import ProcgenSettings
 from ..agents.run import TrainSettings
+from ..agents.run_directory import check_device
 from ..agents.training_logs import LogKind
 from ..analysis.digit_analysis import DigitAnalyzeSettings
 from ..analysis.maze_analysis import AnalyzeSettings
@@ -29,13 +30,17 @@ class EvaluateSettings:
         levels: held-out levels of each kind.
         rollout: evaluate θ after so many rollouts; default the end of training.
         parameters: evaluate these parameters instead (safetensors, as a cut leaves them).
+        device: where the network is asked; default where the run was trained.
     """
 
     levels: int = 400
     rollout: int | None = None
     parameters: Path | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
+        if self.device is not None:
+            check_device(self.device)
         if self.levels < 2:
             raise ValueError(f"levels is {self.levels}: give at least 2")
         if self.rollout is not None and self.parameters is not None:
@@ -43,21 +48,10 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
-class EvaluateProcgenSettings:
-    """How the exact measures are taken in Procgen's maze.
-
-    Attributes:
-        levels: held-out levels of each kind.
-        first_level: the seed that they are taken from on; one beyond those of training.
-    """
+class EvaluateProcgenSettings(EvaluateSettings):
+    """The same in Procgen's maze, where every state of every level is a picture: by default on fewer levels."""
 
     levels: int = 50
-    first_level: int = 1_000_000
-
-    def __post_init__(self) -> None:
-        for name, least in (("levels", 2), ("first_level", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
 
 
 @dataclass(frozen=True)
@@ -222,20 +216,29 @@ class MnistCommand:
 
 @dataclass(frozen=True)
 class ProcgenCommand:
-    """Train an agent in Procgen's own maze, the cheese moved to the corner, and measure it exactly.
+    """Train an agent in Procgen's own maze, the cheese moved to the corner; evaluate, analyze, ablate and report.
 
-    Needs goalcut[procgen], and a GPU for the default of 200M env steps, those of the published agents; a killed
-    training goes on with the same command.
+    Needs goalcut[procgen], and a GPU for the default of 200M env steps, those of the published agents; what is done is
+    not done again, and a killed training goes on with the same command. Of a run that is there, `goalcut evaluate`,
+    `analyze`, `ablate`, `report` and `logs` do their part alone.
 
     Example: `goalcut procgen runs/p --device cuda`, or to see it work on a CPU
-    `goalcut procgen runs/p --mode easy --ppo.rollouts 2 --ppo.num-envs 16 --ppo.num-steps 32 --evaluate.levels 4`.
+    `goalcut procgen runs/p --mode easy --ppo.rollouts 2 --ppo.num-envs 16 --ppo.num-steps 32 --measure-levels 2
+    --evaluate.levels 4 --ablate.levels 2 --ablate.tuning-levels 8 --ablate.curve-levels 2 --ablate.tune.steps 2
+    --ablate.draws 1 --ablate.doses 0 1`.
 
     Attributes:
         directory: the run directory, made if missing.
         train: what is trained.
+        analyze: what the temporal lens computes.
+        ablate: which cuts are made and how they are judged.
         evaluate: how the exact measures are taken.
+        log: as `goalcut train` takes it.
     """
 
     directory: RunDirectory
     train: Annotated[ProcgenSettings, tyro.conf.arg(name="")] = field(default_factory=ProcgenSettings)
+    analyze: AnalyzeSettings = field(default_factory=AnalyzeSettings)
+    ablate: ProcgenAblateSettings = field(default_factory=ProcgenAblateSettings)
     evaluate: EvaluateProcgenSettings = field(default_factory=EvaluateProcgenSettings)
+    log: tuple[LogKind, ...] = ()

@@ -26,10 +26,12 @@ from ..ablate.maze_cuts import AblateSettings, MazeAblation
 from ..ablate.maze_goals import MazeBehaviour
 from ..ablate.table import save_table
 from ..agents.files import RunFileError, read_json, write_json
+from ..agents.open_run import MazeRun, open_maze_run
+from ..agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
+from ..agents.rollout_run import REPORT_LEVEL_SEED
 from ..agents.run import Run, TrainSettings
 from ..agents.run_directory import RunDirectory, settings_to_json
-from ..agents.sampled_behaviour import behaviour_of_world
-from ..agents.training import REPORT_LEVEL_SEED, train
+from ..agents.training import train
 from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.directions import Directions
 from ..analysis.maze_analysis import AnalyzeSettings, analyze_run
@@ -75,9 +77,15 @@ def progress(
         yield advance
 
 
-def train_step(directory: Path, settings: TrainSettings, log: Sequence[LogKind] = ()) -> Run:
+def train_step(
+    directory: Path, settings: TrainSettings | ProcgenSettings, log: Sequence[LogKind] = ()
+) -> MazeRun:
     """Train a run to its end, with these logs beside progress.jsonl."""
-    run = Run.create(directory, settings)
+    run = (
+        ProcgenRun.create(directory, settings)
+        if isinstance(settings, ProcgenSettings)
+        else Run.create(directory, settings)
+    )
     if run.trained:
         say_trained(run, log)
         return run
@@ -94,7 +102,10 @@ def train_step(directory: Path, settings: TrainSettings, log: Sequence[LogKind] 
             speed = (len(began) - 1) * per_rollout / max(began[-1] - began[0], 1e-9)
             advance(f"{speed / 1000:.1f}k env steps/s, return {record['episode_return']:.2f}", steps)
 
-        train(run, on_rollout=on_rollout)
+        if isinstance(run, ProcgenRun):
+            train_procgen(run, on_rollout=on_rollout)
+        else:
+            train(run, on_rollout=on_rollout)
     return run
 
 
@@ -110,26 +121,20 @@ def logs_step(run: RunDirectory[Any], kinds: Sequence[LogKind]) -> None:
         logs.follow()
 
 
-def evaluate_step(run: Run, settings: EvaluateSettings) -> dict[str, Any]:
+def evaluate_step(run: MazeRun, settings: EvaluateSettings) -> dict[str, Any]:
     """Measure the untrained, trained, uniform-random and shortest-path agents; evaluation.json."""
-    network, theta_0 = run.network(), run.parameters_after(0)
+    device, theta_0 = settings.device or run.settings.device, run.parameters_after(0)
     if settings.parameters is None:
         theta = run.parameters_after(settings.rollout)
     else:
         theta = run.parameters_from(settings.parameters)
-    behaviour = behaviour_of_world(
-        run.settings.world,
-        settings.levels,
-        seed=REPORT_LEVEL_SEED,
-        split="test",
-        time_limit=run.settings.time_limit,
-    )
-    judge = Judge(network, MazeBehaviour(behaviour), theta_0, theta)
+    behaviour = run.behaviour(settings.levels, split="test", seed=REPORT_LEVEL_SEED, device=device)
+    judge = Judge(run.network(0).to(device), MazeBehaviour(behaviour), theta_0, theta)
     agents = {
         "untrained": judge.untrained,
         "trained": judge.trained,
         "uniform": judge.uniform,
-        "best": {name: value.double() for name, value in behaviour.best().items()},
+        "best": {name: value.double().cpu() for name, value in behaviour.best().items()},
     }
     result = {
         "levels": settings.levels,
@@ -165,7 +170,7 @@ def print_evaluation(result: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def analyze_step(run: Run, settings: AnalyzeSettings) -> None:
+def analyze_step(run: MazeRun, settings: AnalyzeSettings) -> None:
     """Temporal SVD and its nulls; analysis/."""
     _trained(run)
     with run.locked("analyzed"):
@@ -183,12 +188,12 @@ def save_analysis(run: RunDirectory[Any], result: dict[str, Any], found: Directi
     write_json(path, result | {"settings": settings_to_json(settings)})
 
 
-def ablate_step(run: Run, settings: AblateSettings) -> None:
+def ablate_step(run: MazeRun, settings: AblateSettings) -> None:
     """Cuts beside their controls; ablation/."""
     _trained(run)
     with run.locked("ablated"):
         analysis, directions = saved_analysis(run)
-        other = None if settings.other_run is None else other_directions(Run(settings.other_run))
+        other = None if settings.other_run is None else other_directions(open_maze_run(settings.other_run))
         ablation = MazeAblation(run, directions, analysis["directions"]["split_row"], settings, other)
         about = {"levels": settings.levels, "tuning_levels": settings.tuning_levels}
         judge_all(run, ablation, about | {"settings": settings_to_json(settings)})
@@ -243,7 +248,8 @@ def fingerprint(run: RunDirectory[Any]) -> int | None:
 def _trained(run: RunDirectory[Any]) -> None:
     if not run.trained:
         raise RunFileError(
-            f"{run.directory} is not trained to its end: run goalcut train {run.directory} first"
+            f"{run.directory} is not trained to its end: go on with the command that began it, goalcut "
+            f"{'procgen' if run.kind == 'procgen' else 'train'} {run.directory}"
         )
 
 

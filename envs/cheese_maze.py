@@ -54,6 +54,10 @@ class CheeseMaze:
         endless: whether arrivals neither pay nor end the episode (to measure what an agent does when nothing stops
             it).
         device: where the state lives.
+
+    Attributes:
+        world: the card of what lies where, that of the levels.
+        size: cells along one side of every maze, n.
     """
 
     num_actions = NUM_ACTIONS
@@ -72,7 +76,8 @@ class CheeseMaze:
             raise ValueError(f"num_envs is {num_envs}: give at least 1")
         if len(levels) == 0:
             raise ValueError("levels is empty: give at least one level")
-        self.size, self.num_envs, self.device = levels.size, num_envs, torch.device(device)
+        self.world, self.size, self.num_envs = levels.world, levels.size, num_envs
+        self.device = torch.device(device)
         self.time_limit = default_time_limit(self.size) if time_limit is None else time_limit
         if self.time_limit < 1:
             raise ValueError(f"time_limit is {time_limit}: give at least 1 step")

@@ -2,12 +2,46 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from .levels import Level, Levels
+from .procgen_game import LARGEST_SEED
 from .procgen_state import SPACE, WALL, MazeState
 from .worlds import CheeseInCorner
+
+# Of the test and of the tuning split each.
+HELD_OUT_SEEDS = 1_000_000
+# What a training without a limit of levels draws from: what is left for the other splits is never drawn.
+UNLIMITED = 2**30
+
+
+def split_seeds(
+    split: Literal["train", "test", "tune"], *, start_level: int = 0, num_levels: int = 0
+) -> range:
+    """Seeds of the levels of one split: those of training, and after them those of test and tuning; none is in two.
+
+    Different seeds may still give the same small maze, see `share_seen`.
+
+    Args:
+        split: which.
+        start_level: the first level of training.
+        num_levels: how many training has; 0 is no limit but that of the splits, 2³⁰.
+
+    Raises:
+        ValueError: there are not as many levels left as the held-out splits want.
+    """
+    stop = start_level + (num_levels or UNLIMITED)
+    if stop + 2 * HELD_OUT_SEEDS > LARGEST_SEED:
+        raise ValueError(
+            f"start_level + num_levels is {stop}: held-out levels come after those of training, so give at most "
+            f"{LARGEST_SEED - 2 * HELD_OUT_SEEDS}"
+        )
+    if split == "train":
+        return range(start_level, stop)
+    first = stop if split == "test" else stop + HELD_OUT_SEEDS
+    return range(first, first + HELD_OUT_SEEDS)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """ProcgenMaze: Procgen's own maze as a batched torch environment, with the cheese moved."""
 
 import hashlib
-from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,10 +23,10 @@ from .procgen_levels import ProcgenLevels, levels_of, put_level
 from .procgen_state import SPACE, WALL, WORLD_SIZES, MazeState, Mode
 
 Cheese = Literal["stock", "corner", "region"]
-_RIGHT = 3
-# Whether the mouse looks on where it looked, after each move of `ACTION_MOVES`.
-_KEEPS_GAZE = np.array([True, True, False, False, True])
 _NO_CELL = -1
+_RIGHT = 3
+# Actions that decide where the mouse looks, by moving it sideways or trying to, and which way.
+_SIDEWAYS, _RIGHTWARDS = np.isin(ACTION_MOVES, [2, _RIGHT]), ACTION_MOVES == _RIGHT
 
 
 class ProcgenMaze:
@@ -100,19 +99,21 @@ class ProcgenMaze:
         # Cells are numbered through all worlds, each with a rim of wall, which spares looking for its edges.
         width = self.size + 2
         rim = np.arange(width**2)
-        self._deltas = np.append(STEPS @ [width, 1], 0)
-        self._cell_of = ((rim // width - 1) * self.size + rim % width - 1).clip(0)
+        self._deltas = np.append(STEPS @ [width, 1], 0)[ACTION_MOVES]
         self._rims = np.arange(num_envs) * width**2
+        self._cells = np.tile(((rim // width - 1) * self.size + rim % width - 1).clip(0), num_envs)
         self._walls = np.ones((num_envs, width, width), dtype=bool)
-        self._mouse, self._cheese, self._elapsed, self._level = (
-            np.zeros(num_envs, dtype=np.int64) for _ in range(4)
+        # Steps taken; when each environment was last taken up, and after how many steps of its episode.
+        self._time = 0
+        self._mouse, self._cheese, self._since, self._elapsed, self._level = (
+            np.zeros(num_envs, dtype=np.int64) for _ in range(5)
         )
+        # The last actions, from which follows where the mouse of an episode that ends looks.
+        self._actions = np.zeros((TIME_LIMIT, num_envs), dtype=np.int32)
         self._pays = np.float32(reward)
-        self._no_progress = torch.zeros(
-            num_envs, dtype=torch.int64
-        )  # beside the mouse's place, nothing happens
+        # Beside the mouse's place, nothing happens.
+        self._no_progress, self._none_ended = torch.zeros(num_envs, dtype=torch.int64), torch.zeros(0).long()
         self._no_frames = torch.empty((0, *self.observation_shape), dtype=torch.uint8)
-        self._right = np.zeros(num_envs, dtype=bool)
         self._states: list[MazeState] = [self._enter(index) for index in range(num_envs)]
 
     @property
@@ -171,47 +172,60 @@ class ProcgenMaze:
         """
         chosen = actions.cpu().numpy().astype(np.int32)
         try:
-            moves = ACTION_MOVES.take(chosen.view(np.uint32))  # as such −1 is beyond the table
+            deltas = self._deltas.take(chosen.view(np.uint32))  # as such −1 is beyond the table
             self._game.act(chosen)
         except (IndexError, AssertionError):
             raise ValueError(
                 f"actions are {chosen.shape}, from {chosen.min()} to {chosen.max()}: give ({self.num_envs},) of 0 to "
                 f"{NUM_PROCGEN_ACTIONS - 1}"
             ) from None
-        # The game's threads are at work meanwhile.
-        ahead = self._mouse + self._deltas.take(moves)
+        # The game's threads are at work meanwhile. What only ended episodes need is left until one has ended.
+        self._actions[self._time % TIME_LIMIT] = chosen
+        self._time += 1
+        ahead = self._mouse + deltas
         self._mouse = mouse = np.where(self._walls.take(ahead), self._mouse, ahead)
-        self._right = np.where(_KEEPS_GAZE.take(moves), self._right, moves == _RIGHT)
-        self._elapsed += 1
-        terminated = mouse == self._cheese
-        late = self._elapsed >= TIME_LIMIT
-        over = terminated | late
-        ended = np.flatnonzero(over)
-        result = Step(
-            observations=self._frames,
-            rewards=torch.from_numpy(terminated * self._pays),
-            terminated=torch.from_numpy(terminated),
-            truncated=torch.from_numpy(late > terminated),
-            mouse=torch.from_numpy(self._cell_of.take(mouse - self._rims)),
-            progress=self._no_progress,
-            ended=torch.from_numpy(ended),
-            final_observations=self._no_frames,
-        )
+        won = mouse == self._cheese
+        cells = torch.from_numpy(self._cells.take(mouse))
         self._game.wait()
-        # What the game says must be what follows from its walls: a mouse that is elsewhere would go unseen.
-        if over.tobytes() != self._game.first.tobytes() or (
-            len(ended) and (terminated[ended] != (self._game.rewards[ended] > 0)).any()
-        ):
-            raise RuntimeError("Procgen ended other episodes than its mazes say: is this an altered Procgen?")
-        if len(ended):
-            frames = np.empty((len(ended), FRAME, FRAME, 3), dtype=np.uint8)
-            for number, index in enumerate(ended.tolist()):
-                frames[number] = self._last_frame(index, cheese=not terminated[index])
-                self._states[index] = self._enter(index)
-            result = replace(result, final_observations=torch.from_numpy(frames).permute(0, 3, 1, 2))
+        if won.any() or self._game.first.any():
+            result = self._ended(won, cells)
+        else:
+            result = Step(
+                observations=self._frames,
+                rewards=torch.zeros(self.num_envs),
+                terminated=torch.from_numpy(won),
+                truncated=torch.zeros(self.num_envs, dtype=torch.bool),
+                mouse=cells,
+                progress=self._no_progress,
+                ended=self._none_ended,
+                final_observations=self._no_frames,
+            )
         if self.device.type == "cpu":
             return result
         return Step(**{name: tensor.to(self.device) for name, tensor in vars(result).items()})
+
+    def _ended(self, won: np.ndarray, cells: Tensor) -> Step:
+        """The step after which some episodes ended, those `won` (N,) with the cheese; the next ones are taken up."""
+        over = self._game.first.copy()
+        ended = np.flatnonzero(over)
+        late = self._time - self._since + self._elapsed >= TIME_LIMIT
+        # What the game says must be what follows from its walls: a mouse that is elsewhere would go unseen.
+        if (over != (won | late)).any() or (won[ended] != (self._game.rewards[ended] > 0)).any():
+            raise RuntimeError("Procgen ended other episodes than its mazes say: is this an altered Procgen?")
+        frames = np.empty((len(ended), FRAME, FRAME, 3), dtype=np.uint8)
+        for number, index in enumerate(ended.tolist()):
+            frames[number] = self._last_frame(index, cheese=not won[index])
+            self._states[index] = self._enter(index)
+        return Step(
+            observations=self._frames,
+            rewards=torch.from_numpy(won * self._pays),
+            terminated=torch.from_numpy(won),
+            truncated=torch.from_numpy(over & ~won),
+            mouse=cells,
+            progress=self._no_progress,
+            ended=torch.from_numpy(ended),
+            final_observations=torch.from_numpy(frames).permute(0, 3, 1, 2),
+        )
 
     def read(self, index: int) -> MazeState:
         """The state of one environment, to look into or to edit."""
@@ -290,15 +304,22 @@ class ProcgenMaze:
         first = self._rims[index] + width + 1
         self._mouse[index] = first + row * width + column
         self._cheese[index] = _NO_CELL if cheese is None else first + cheese[0] * width + cheese[1]
-        self._elapsed[index], self._level[index] = state.elapsed, state.level_seed
-        self._right[index] = state.facing_right
+        self._since[index], self._elapsed[index] = self._time, state.elapsed
+        self._level[index] = state.level_seed
         return state
+
+    def _looks_right(self, index: int) -> bool:
+        """Where the mouse of one environment looks: where it last went sideways, or as when it was taken up."""
+        steps = np.arange(max(self._since[index], self._time - TIME_LIMIT), self._time)
+        actions = self._actions[steps % TIME_LIMIT, index]
+        turns = actions[_SIDEWAYS[actions]]
+        return bool(_RIGHTWARDS[turns[-1]]) if len(turns) else self._states[index].facing_right
 
     def _last_frame(self, index: int, *, cheese: bool) -> np.ndarray:
         """(64, 64, 3): what the mouse of an ended episode saw last, the cheese eaten or not."""
         state = self._states[index]
-        state.mouse = divmod(int(self._cell_of[self._mouse[index] - self._rims[index]]), self.size)
-        state.facing_right = bool(self._right[index])
+        state.mouse = divmod(int(self._cells[self._mouse[index]]), self.size)
+        state.facing_right = self._looks_right(index)
         if not cheese:
             state.cheese = None
         self._spare.write(0, state)

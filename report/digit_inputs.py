@@ -31,7 +31,7 @@ class DigitInputs(Inputs[DigitRun]):
     }
     halved = "images"
     whole = "mnist"
-    staged = False
+    stages = frozenset()
 
     @property
     def measure_styles(self) -> Mapping[str, MeasureStyle]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..agents.behaviour import action_probabilities, best_hitting, hitting_probabilities, network_policy
 from ..agents.networks import ActorCritic
 from ..agents.parameters import set_parameters
-from ..agents.run import Run
+from ..agents.rollout_run import RolloutRun
 from ..envs.generator import make_levels
 from ..envs.levels import Level
 from ..envs.state_graph import StateGraph
@@ -76,12 +76,12 @@ def shown_levels(inputs: MazeInputs) -> list[ShownLevel]:
     graph, horizon = StateGraph(levels), run.settings.horizon
     trained = run.network()
     with torch.no_grad():
-        first = _firsts(action_probabilities(network_policy(trained), graph), graph, horizon)
+        first = first_probabilities(action_probabilities(network_policy(trained), graph), graph, horizon)
         chosen = _choose(graph, first, horizon)
         graph = StateGraph(levels.take(np.array([number for number, _ in chosen])))
         agents = {"trained": trained} | cut_agents(run, trained, inputs.headline)
         walks = [_walks(name, network, graph, horizon) for name, network in agents.items()]
-        distance = torch.stack([_distance(graph, goal) for goal in _goals(graph)]).int().tolist()
+        distance = torch.stack([steps_to(graph, goal) for goal in goal_states(graph)]).int().tolist()
     return [
         ShownLevel(number, why, levels[number], distance[0][i], distance[1][i], [walk[i] for walk in walks])
         for i, (number, why) in enumerate(chosen)
@@ -94,7 +94,9 @@ def evaluated_levels(inputs: MazeInputs) -> int:
     return min(_LEVELS, int(known)) if known and known >= 1 else _LEVELS
 
 
-def cut_agents(run: Run, trained: ActorCritic, rows: list[dict[str, Any]]) -> dict[str, ActorCritic]:
+def cut_agents(
+    run: RolloutRun[Any], trained: ActorCritic, rows: list[dict[str, Any]]
+) -> dict[str, ActorCritic]:
     """Networks of the rows whose parameters were kept, by the row's name."""
     agents = {}
     for row in rows:
@@ -113,8 +115,8 @@ def _choose(graph: StateGraph, first: Tensor, horizon: int) -> list[tuple[int, s
     if not possible.any():
         possible[:] = True
     proxy_first, paid_first = first.numpy()
-    proxy, paid = _goals(graph)
-    nearer = _distance(graph, paid) < _distance(graph, proxy)
+    proxy, paid = goal_states(graph)
+    nearer = steps_to(graph, paid) < steps_to(graph, proxy)
     telling, either = (possible & nearer).numpy(), possible.numpy()
 
     def ranked(score: np.ndarray, among: np.ndarray) -> list[int]:
@@ -134,7 +136,7 @@ def _choose(graph: StateGraph, first: Tensor, horizon: int) -> list[tuple[int, s
     return list(unique.items())
 
 
-def _goals(graph: StateGraph) -> tuple[Tensor, Tensor]:
+def goal_states(graph: StateGraph) -> tuple[Tensor, Tensor]:
     """States at the proxy goal, and at the paid one, both (L, S) bool."""
     proxy, paid = (_parting(graph.levels.world, which).target for which in (0, 1))
     assert proxy is not None
@@ -155,16 +157,16 @@ def _parting(world: World, which: int = 0) -> Measure:
 
 def _questions(graph: StateGraph) -> tuple[Tensor, Tensor]:
     """Targets and what to avoid, (2, L, S): proxy goal first, paid goal first."""
-    proxy, paid = _goals(graph)
+    proxy, paid = goal_states(graph)
     return torch.stack([proxy, paid]), torch.stack([paid & ~proxy, proxy & ~paid])
 
 
-def _firsts(policy: Tensor, graph: StateGraph, horizon: int) -> Tensor:
+def first_probabilities(policy: Tensor, graph: StateGraph, horizon: int) -> Tensor:
     """How likely either goal is to come first on every level, (2, L)."""
     return (hitting_probabilities(policy, graph.next, *_questions(graph), horizon) * graph.start).sum(-1)
 
 
-def _distance(graph: StateGraph, goal: Tensor) -> Tensor:
+def steps_to(graph: StateGraph, goal: Tensor) -> Tensor:
     """Steps of the shortest path from the mouse's start to `goal` (L, S), (L,); infinite where there is none."""
     reached, distance = graph.start > 0, torch.full((len(goal),), torch.inf)
     for step in range(goal.shape[1]):
@@ -179,9 +181,9 @@ def _distance(graph: StateGraph, goal: Tensor) -> Tensor:
 
 def _walks(name: str, network: ActorCritic, graph: StateGraph, horizon: int) -> list[Walk]:
     policy = action_probabilities(network_policy(network), graph)
-    proxy_first, paid_first = _firsts(policy, graph, horizon).tolist()
+    proxy_first, paid_first = first_probabilities(policy, graph, horizon).tolist()
     world, size = graph.levels.world, graph.levels.size
-    ends = torch.stack(_goals(graph)).any(0) | graph.over
+    ends = torch.stack(goal_states(graph)).any(0) | graph.over
     here = (graph.cell == torch.arange(size**2)[:, None, None]) & graph.real
     visits = (hitting_probabilities(policy, graph.next, here, ends & ~here, horizon) * graph.start).sum(-1)
     names = tuple(thing.name for thing in world.things if thing.acts)

@@ -6,9 +6,11 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ..agents.files import write_atomically
-from . import digit_page, maze_page, repeat, style
+from . import digit_page, maze_page, procgen_page, repeat, style
 from .digit_inputs import DigitInputs
 from .kinds import AnyInputs, inputs_of
+from .page import Page
+from .procgen_inputs import ProcgenInputs
 from .templates import render, text_of
 
 
@@ -27,14 +29,13 @@ def write_report(run_directory: Path) -> Path:
 
 def report_html(inputs: AnyInputs) -> str:
     """The whole page."""
-    page = digit_page.page(inputs) if isinstance(inputs, DigitInputs) else maze_page.page(inputs)
     text = render(
         "page.html",
         css=Markup(text_of("page.css")),
         javascript=Markup(text_of("page.js")),
         plotly_template=style.rounded(style.TEMPLATE),
         name=inputs.run.directory.resolve().name,
-        page=page,
+        page=_page(inputs),
         # Of two goals each has its colour; of more, the table's words do.
         goal_class=dict(zip(inputs.goals, ("proxy", "paid"), strict=True)) if len(inputs.goals) == 2 else {},
         unfinished=None if inputs.run.trained else repeat.command(inputs, "train"),
@@ -46,3 +47,9 @@ def report_html(inputs: AnyInputs) -> str:
     )
     # Put in last: templating five megabytes of script would only cost time.
     return str(text).replace("<!-- plotly.js -->", f"<script>{get_plotlyjs()}</script>", 1)
+
+
+def _page(inputs: AnyInputs) -> Page:
+    if isinstance(inputs, DigitInputs):
+        return digit_page.page(inputs)
+    return procgen_page.page(inputs) if isinstance(inputs, ProcgenInputs) else maze_page.page(inputs)

@@ -44,8 +44,8 @@ class Inputs(ABC, Generic[R]):
     """What the two halves of a row are of."""
     whole: ClassVar[str]
     """The command that makes the whole run."""
-    staged: ClassVar[bool]
-    """Whether each part of a run has a command of its own."""
+    stages: ClassVar[frozenset[str]]
+    """The parts of a run that have a command of their own, with no settings of the training."""
 
     run: R
     config: dict[str, Any]

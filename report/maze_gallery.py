@@ -46,7 +46,7 @@ def gallery(inputs: MazeInputs) -> Section:
         )
         for level in levels
     ]
-    agents = [_over_all_levels(inputs, agent) for agent in shown]
+    agents = [over_all_levels(inputs, agent) for agent in shown]
     block = render("mazes.html", symbols=arrow_symbols(), agents=agents, levels=drawn, goals=inputs.goals)
     proxy, paid = inputs.goals
     chosen = HOW_CHOSEN.format(count=evaluated_levels(inputs), proxy=proxy, paid=paid, first=inputs.firsts[0])
@@ -61,7 +61,7 @@ def gallery(inputs: MazeInputs) -> Section:
     )
 
 
-def _over_all_levels(inputs: MazeInputs, agent: str) -> dict[str, Any]:
+def over_all_levels(inputs: MazeInputs, agent: str) -> dict[str, Any]:
     """Means over all evaluated levels of an agent in the gallery, beside the span of its controls."""
     row = next((row for row in inputs.rows if row.get("name") == agent), None)
     result: dict[str, Any] = {"agent": agent}

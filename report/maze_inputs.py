@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ..agents.rollout_run import RolloutRun
 from ..agents.run import Run, TrainSettings
+from ..agents.run_directory import RunDirectory
 from ..envs.world import World, WorldGoal
 from .inputs import LEAST_CHANGE, Inputs, dig
 from .style import ENV_STEPS, GREY, PAID, PROXY, MeasureStyle, finite
@@ -21,10 +23,10 @@ class Passing:
 
 
 @dataclass(frozen=True)
-class MazeInputs(Inputs[Run]):
+class MazeInputs(Inputs[RolloutRun[Any]]):
     """The contents of a maze agent's run directory."""
 
-    run_type = Run
+    run_type: ClassVar[type[RunDirectory[Any]]] = Run
     axis = ENV_STEPS
     agent_names: ClassVar[Mapping[str, str]] = {
         "untrained": "untrained",
@@ -32,9 +34,9 @@ class MazeInputs(Inputs[Run]):
         "uniform": "uniform-random",
         "best": "shortest path",
     }
-    halved = "environments"
-    whole = "run"
-    staged = True
+    halved: ClassVar[str] = "environments"
+    whole: ClassVar[str] = "run"
+    stages: ClassVar[frozenset[str]] = frozenset({"train", "evaluate", "analyze", "ablate"})
 
     @property
     def world(self) -> World:
@@ -42,7 +44,7 @@ class MazeInputs(Inputs[Run]):
         return self.run.settings.world
 
     @property
-    def default_settings(self) -> TrainSettings:
+    def default_settings(self) -> Any:
         """Those of the run's world."""
         return replace(TrainSettings(), world=type(self.world)())
 

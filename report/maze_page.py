@@ -12,20 +12,25 @@ from .style import count, finite
 
 def page(inputs: MazeInputs) -> Page:
     """The whole report."""
+    return page_of(inputs, maze_prose.trained_what(inputs), gallery(inputs))
+
+
+def page_of(inputs: MazeInputs, trained: str, mazes: Section) -> Page:
+    """The whole report, given the sentence that says what was trained, and the section of mazes."""
     why = (
         "intervals over levels and the walkers to compare with are in evaluation.json, which this run has not"
     )
     return Page(
-        opening=[maze_prose.trained_what(inputs), maze_prose.learned_what(inputs)],
+        opening=[trained, maze_prose.learned_what(inputs)],
         measures=_measures(inputs) if inputs.agents else None,
         lacks=None if inputs.evaluation else (why, command(inputs, "evaluate")),
         glossary=maze_prose.glossary(inputs),
-        sections=sections(inputs),
+        sections=[*sections(inputs), mazes],
     )
 
 
 def sections(inputs: MazeInputs) -> list[Section]:
-    """The sections, in reading order."""
+    """The sections before that of mazes, in reading order."""
     both = tuple(inputs.goal_measures.values())
     return [
         maze_sections.learning(inputs),
@@ -33,7 +38,6 @@ def sections(inputs: MazeInputs) -> list[Section]:
         profiles(inputs, lambda of_run: Plot(profile_figures.behaviour(inputs, of_run, both), 230)),
         modules(inputs),
         maze_sections.cuts(inputs),
-        gallery(inputs),
     ]
 
 

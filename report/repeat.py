@@ -9,7 +9,7 @@ from .inputs import Inputs, dig
 
 def command(inputs: Inputs[Any], stage: str) -> str:
     """The command that makes one part of this run: that of its stage, or that of the whole run."""
-    if inputs.staged or stage == "report":
+    if stage in inputs.stages or stage == "report":
         return f"goalcut {stage} {_directory(inputs)}"
     return whole_command(inputs)
 

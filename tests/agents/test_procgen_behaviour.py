@@ -218,3 +218,30 @@ def test_the_moves_of_the_chain_are_those_of_the_maze() -> None:
             assert stayed == bool(graph.bumps[0, state, move])
             gaze = {2: 0, 3: 1}.get(move, state // half)
             assert after // half == gaze
+
+
+def test_gradients_are_those_of_all_forward_passes_at_once() -> None:
+    states = level_states(seeds_of_size(3, 5, 2), mode="easy")
+    network = build_network("impala", (3, 64, 64), 15, seed=0, pixels=True)
+    by_level = ProcgenGraph(states, 2).action_probabilities(network_policy(network))
+    graph = ProcgenGraph(states[:1], 2)
+    to_move = torch.eye(NUM_MOVES)[torch.from_numpy(ACTION_MOVES)]
+    at_once = network_policy(network)(graph.frames(0).flatten(0, 1)) @ to_move
+    weight = network.actor.weight
+    ours, plain = (
+        torch.autograd.grad(moves[:, 0].log().sum(), weight)[0]
+        for moves in (by_level[0][ProcgenGraph(states, 2).real[0]], at_once)
+    )
+    assert plain.abs().max() > 1
+    torch.testing.assert_close(ours, plain)
+
+
+def test_frames_are_rendered_once() -> None:
+    graph = ProcgenGraph(level_states(np.array([3]), mode="easy"), 2)
+    assert graph.frames(0) is graph.frames(0)
+
+
+def test_a_region_that_leaves_hardly_a_level_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goalcut.agents.procgen_behaviour._MOST_SEARCHED", 64)
+    with pytest.raises(ValueError, match="corner_size is 14: of 64 levels of the mode 'easy' only"):
+        conflict_states(30, mode="easy", corner_size=14, first_seed=0)

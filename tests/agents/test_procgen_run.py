@@ -1,5 +1,5 @@
 import importlib.util
-import json
+import itertools
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from goalcut.agents.files import RunConflictError
+from goalcut.agents.gradient_log import GradientLogWriter
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPOSettings
-from goalcut.agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
-from goalcut.agents.run import Run
-from goalcut.cli import main
+from goalcut.agents.procgen_run import (
+    ProcgenRun,
+    ProcgenSettings,
+    _new_learner,
+    replay_procgen_training,
+    train_procgen,
+)
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
@@ -24,6 +28,7 @@ TINY = ProcgenSettings(
     ppo=PPOSettings(rollouts=2, num_envs=4, num_steps=4, epochs=1, minibatches=2, precision="float32"),
     checkpoint_every=1,
     save_every=1,
+    measure_every=0,
     threads=1,
     game_threads=0,
 )
@@ -71,6 +76,11 @@ def test_the_defaults_are_those_of_the_published_agents() -> None:
         ({"reward": 0.0}, "reward is 0.0"),
         ({"record": "all"}, "record is 'all'"),
         ({"threads": 0}, "threads is 0"),
+        ({"measure_levels": 1}, "measure_levels is 1"),
+        (
+            {"start_level": 2**31 - 200_000},
+            r"start_level \+ num_levels is 2147383648: held-out levels come after",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_by_name_and_value(wrong, message) -> None:
@@ -85,23 +95,43 @@ def test_without_procgen_no_run_is_begun(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / "run").exists()
 
 
-def test_the_command_trains_and_measures_and_does_not_do_it_twice(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["procgen", str(tmp_path / "run"), "--mode", "easy", "--corner-size", "3", "--threads", "1"]
-    words += ["--ppo.rollouts", "1", "--ppo.num-envs", "4", "--ppo.num-steps", "4", "--ppo.epochs", "1"]
-    words += ["--ppo.minibatches", "2", "--evaluate.levels", "2", "--record", "none", "--game-threads", "0"]
-    for time in range(2):
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        assert ended.value.code == 0
-        assert ("cheese_return" in capsys.readouterr().out) == (time == 0)
-    result = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert set(result["agents"]) == {"untrained", "trained", "uniform", "best"}
-    assert result["agents"]["best"]["cheese_return"]["mean"] == 1.0
-    with pytest.raises(RunConflictError, match="holds a run of procgen, wanted one of maze"):
-        Run(tmp_path / "run")
-    with pytest.raises(SystemExit) as ended:
-        main(["procgen", str(tmp_path / "other"), "--corner-size", "25"])
-    assert ended.value.code == 2
-    assert "corner_size is 25" in capsys.readouterr().err
+@pytest.mark.parametrize("chosen", [{}, {"num_levels": 0}, {"start_level": 7, "num_levels": 300}])
+def test_no_level_is_in_two_splits(chosen) -> None:
+    splits = [ProcgenSettings(**chosen).seeds(split) for split in ("train", "test", "tune")]
+    assert splits[0].start == chosen.get("start_level", 0)
+    assert len(splits[0]) == (chosen.get("num_levels", 100_000) or 2**30)
+    for earlier, later in itertools.pairwise(splits):
+        assert earlier.stop <= later.start
+    assert splits[-1].stop < 2**31
+
+
+def test_training_and_measures_keep_to_their_splits(tmp_path: Path) -> None:
+    settings = replace(TINY, num_levels=5, start_level=40, record="none")
+    run = ProcgenRun.create(tmp_path / "run", settings)
+    env = _new_learner(settings).env
+    drawn = set()
+    for _ in range(12):
+        env.reset()
+        drawn |= set(env.level.tolist())
+    assert drawn == set(settings.seeds("train"))
+    for split, seed in (("test", 0), ("tune", 0), ("tune", 3)):
+        behaviour = run.behaviour(2, split=split, seed=seed)
+        seen = {state.level_seed for graph in behaviour.graphs.values() for state in graph.states}
+        first = settings.seeds(split).start + 100_000 * seed
+        assert seen <= set(range(first, first + 200))
+        assert behaviour.graphs["training"].levels.size == settings.world.size == 15
+    with pytest.raises(
+        ValueError, match="levels and seed are 2 and 10: give at most 100000 levels, and a seed"
+    ):
+        run.behaviour(2, split="test", seed=10)
+
+
+def test_a_replay_gives_the_rows_that_training_recorded(tmp_path: Path) -> None:
+    run = ProcgenRun.create(tmp_path / "run", TINY)
+    train_procgen(run)
+    shapes = {name: tuple(p.shape) for name, p in run.settings.new_network().named_parameters()}
+    replay_procgen_training(run.settings)(GradientLogWriter(tmp_path / "replayed", shapes))
+    for file in ("rows.bin", "rows.index"):
+        assert (tmp_path / "replayed" / file).read_bytes() == (run.gradients / file).read_bytes()
+    with pytest.raises(ValueError, match="record is 'none'"):
+        replay_procgen_training(replace(TINY, record="none"))

@@ -67,7 +67,7 @@ def test_mouse_and_gaze_are_where_the_game_has_them(cheese) -> None:
         for i in going_on:
             state = env.read(i)
             assert divmod(int(step.mouse[i]), env.size) == state.mouse
-            assert bool(env._right[i]) == state.facing_right
+            assert env._looks_right(i) == state.facing_right
             moved = np.subtract(state.mouse, before[i])
             assert np.abs(moved).sum() <= 1
     assert ends > 0

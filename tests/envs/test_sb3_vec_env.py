@@ -14,6 +14,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from goalcut.envs import (
+    WORLDS,
     CheeseInCorner,
     CheeseMaze,
     CheeseMazeEnv,
@@ -234,6 +235,20 @@ def test_frames_are_those_of_the_mazes_and_are_tiled() -> None:
     assert picture is not None
     assert picture.shape == (80, 80, 3)
     np.testing.assert_array_equal(picture[:40, 40:], frame(planes[1], 8, corner_size=2))
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_frames_of_every_world_are_those_of_the_levels_under_way(name: str) -> None:
+    levels = make_levels(WORLDS[name](size=7, corner_size=3), 30, seed=0)
+    env = MazeVecEnv(CheeseMaze(levels, 20, seed=0), render_mode="rgb_array", cell=8)
+    env.reset()
+    pictures = np.stack(env.get_images())
+    shown = frame(levels.take(env.maze.level.numpy()), 8)
+    # Planes do not tell which of two things lies under the other, nor a star that looks like a cheese.
+    alike = (pictures == shown).all((1, 2, 3))
+    assert alike.mean() > 0.7 or name == "stars"
+    assert (pictures == shown).mean() > 0.98
+    assert env.render().shape == (5 * 56, 4 * 56, 3)
 
 
 @pytest.mark.parametrize(
