@@ -260,7 +260,8 @@ def test_a_step_before_its_ground_says_what_to_run_first(
     (copied / "checkpoints" / "rollout-00012.safetensors").unlink()
     code, said = failure(capfd, "analyze", copied)
     assert code == 1
-    assert "not trained to its end: run goalcut train" in said
+    assert "not trained to its end" in said
+        assert "goalcut train" in said
 
 
 @pytest.mark.parametrize(
