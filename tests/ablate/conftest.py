@@ -16,14 +16,16 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An agent that has learned to seek corner and cheese of 5×5 mazes."""
     settings = TrainSettings(
         world=WORLD,
-        ppo=PPOSettings(rollouts=80, num_envs=128, num_steps=16, minibatches=4, precision="float32"),
+        ppo=PPOSettings(
+            rollouts=40, num_envs=128, num_steps=16, minibatches=4, learning_rate=2.5e-3, precision="float32"
+        ),
         network="mlp",
         num_levels=512,
         time_limit=20,
         record="none",
         checkpoint_every=10,
         measure_every=0,
-        save_every=80,
+        save_every=40,
         threads=1,
     )
     threads = torch.get_num_threads()

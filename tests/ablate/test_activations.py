@@ -49,7 +49,7 @@ def test_the_network_is_as_it_was_after_a_pass_and_after_a_failure(network: nn.M
     zero = MeanAblation(torch.zeros(width))
     EditedNetwork(network, {"trunk": zero})(planes())
     for broken in ({"trunk": Broken(), "trunk.0": lambda h: h}, {"trunk": zero, "actor": zero}):
-        with pytest.raises((RuntimeError, ValueError), match="broken on purpose|does not call it"):
+        with pytest.raises((RuntimeError, ValueError), match=r"broken on purpose|does not call it"):
             EditedNetwork(network, broken)(planes())
     assert hooks_of(network) == 1
     for name, value in network.state_dict().items():
@@ -66,7 +66,9 @@ def test_the_heads_of_an_edited_trunk_get_what_the_edit_gave(conv: nn.Module) ->
 
 def test_layers_inside_one_another_and_several_edits_of_one_follow_in_order(conv: nn.Module) -> None:
     twice = [AddVector(torch.ones(128)), ClampChannel(3, -2.0)]
-    edited = EditedNetwork(conv, {"trunk": twice, "trunk.0": ClampChannel(1, 9.0), "trunk.1": lambda h: h * 2})
+    edited = EditedNetwork(
+        conv, {"trunk": twice, "trunk.0": ClampChannel(1, 9.0), "trunk.1": lambda h: h * 2}
+    )
     h = conv.trunk[0](planes())
     h[:, 1] = 9.0
     h = conv.trunk[2:](conv.trunk[1](h) * 2) + 1
