@@ -163,8 +163,8 @@ class Budget:
 def best_within(rows: Iterable[ComparedRow], budget: Budget) -> dict[str, dict[str, ComparedRow | None]]:
     """Goal → method → its most selective change within the budget; None where no change keeps to it.
 
-    Norm, navigation and selectivity that choose are those of tuning units; what the chosen row says of itself was
-    measured on others. Of equals the shortest is chosen.
+    Navigation and selectivity that choose are those of tuning units; what the chosen row says of itself was measured
+    on others. Of equals the shortest is chosen.
     """
     best: dict[str, dict[str, ComparedRow | None]] = {}
     for row in rows:

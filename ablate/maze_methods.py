@@ -73,7 +73,7 @@ class MethodSettings:
     times: int = 8
     entries: tuple[int, ...] = (30, 300, 3000, 30000)
     layers: tuple[str, ...] = ()
-    vector_doses: tuple[float, ...] = (-2.0, -1.0, -0.5, 0.5, 1.0)
+    vector_doses: tuple[float, ...] = (-2.0, -1.0, -0.5, -0.25, 0.25, 0.5, 1.0, 2.0)
     pairs: int = 400
     components: int = 64
     tune: TuneSettings = field(default_factory=partial(TuneSettings, steps=60))

@@ -46,9 +46,10 @@ def module_directions(moved: Tensor, layout: Layout) -> Directions:
 
 
 def _pieces(parts: Tensor, source: dict, layout: Layout) -> Directions:
-    norms = parts.double().norm(dim=1)
+    norms = torch.linalg.vector_norm(parts, dim=1, dtype=torch.float64)
     some = norms > 0
-    return _plain(parts[some].double() / norms[some, None], norms[some], source, layout)
+    # In float32: of many groups there is no room for a second copy twice as large.
+    return _plain(parts[some] / norms[some, None].float(), norms[some], source, layout)
 
 
 def _plain(vectors: Tensor, strengths: Tensor, source: dict, layout: Layout) -> Directions:
