@@ -93,16 +93,26 @@ def test_side_effects_are_those_of_the_formula(subject: Subject) -> None:
     assert effect.value_error == pytest.approx(float((others - values).square().mean().sqrt()), rel=1e-4)
 
 
+def linear(seed: int) -> torch.nn.Module:
+    layer = torch.nn.Linear(75, 10, bias=False)
+    torch.nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.Sequential(torch.nn.Flatten(), layer)
+
+
 def test_a_network_without_a_value_has_no_error_of_it_and_one_that_gives_nan_is_refused(
     subject: Subject,
 ) -> None:
     classifier = replace(
         subject,
-        network=torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(75, 10)),
+        network=linear(seed=0),
         outputs={"logits": lambda given: given},
     )
-    effects = SideEffects(classifier)
-    assert effects.of(classifier.network).value_error is None
+    effects, other = SideEffects(classifier), linear(seed=1)
+    effect = effects.of(other)
+    given = [network(classifier.inputs).detach() for network in (classifier.network, other)]
+    trained, cut = (torch.distributions.Categorical(logits=logits) for logits in given)
+    assert effect.value_error is None
+    assert effect.kl == pytest.approx(float(torch.distributions.kl_divergence(trained, cut).mean()), rel=1e-4)
     with pytest.raises(ValueError, match="logits of the cut network are not finite"):
         effects.of(lambda inputs: torch.full((len(inputs), 10), float("nan")))
     with pytest.raises(ValueError, match="outputs of the subject are value: name one logits"):
