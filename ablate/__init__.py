@@ -15,9 +15,10 @@ from .judge import Behaviour, Judge, Verdict
 from .maze_compare import CompareSettings, MazeComparison
 from .maze_cuts import AblateSettings, MazeAblation
 from .maze_goals import MazeBehaviour, maze_goals
-from .maze_methods import MethodSettings, maze_methods
+from .maze_methods import maze_methods
 from .measure_gradients import gradient_directions, measure_gradients
 from .method import Change, Method, Rung
+from .method_settings import MethodSettings
 from .plan import CutSettings, PlannedCut
 from .selection import Selection, by_contrast, by_rank, by_time, by_window, within_module
 from .side_effects import SideEffect, SideEffects

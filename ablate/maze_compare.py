@@ -17,7 +17,8 @@ from .ablation import TUNING_BATCHES
 from .compare import Comparison
 from .judge import Judge
 from .maze_goals import MazeBehaviour, maze_goals
-from .maze_methods import MethodSettings, maze_methods
+from .maze_methods import maze_methods
+from .method_settings import MethodSettings
 from .side_effects import SideEffects
 
 

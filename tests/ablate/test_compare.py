@@ -12,8 +12,8 @@ import torch
 from goalcut.ablate.compare import Budget, ComparedRow, best_within, compared_row
 from goalcut.ablate.journal import Journal
 from goalcut.ablate.maze_compare import CompareSettings, MazeComparison
-from goalcut.ablate.maze_methods import MethodSettings
 from goalcut.ablate.method import Change, Method, Rung, step_ladder
+from goalcut.ablate.method_settings import MethodSettings
 from goalcut.ablate.sparse_masks import SparseSettings
 from goalcut.ablate.tuned import TuneSettings
 from goalcut.agents.parameters import parameter_layout
