@@ -74,7 +74,7 @@ class Verdict:
 
 
 class Judge:
-    """Judges parameters of one network against its untrained and trained ones, on fixed units.
+    """Judges networks, or parameters of one, against its untrained and trained ones, on fixed units.
 
     Args:
         network: the architecture, on the behaviour's device; its own parameters do not matter.
@@ -101,10 +101,10 @@ class Judge:
         seed: int = 0,
     ):
         self.network, self.behaviour, self.goals = network, behaviour, goals
+        self.theta_0, self.theta = theta_0, theta
         for goal in goals:
             check_goal(goal, behaviour)
         self._layout, self._resamples, self._seed = parameter_layout(network), resamples, seed
-        self._theta_0, self._theta = theta_0, theta
         self._verdicts: dict[bytes, Verdict] = {}
         with torch.no_grad():
             self.untrained, self.trained = self.measure(theta_0), self.measure(theta)
@@ -113,29 +113,38 @@ class Judge:
 
     def measure(self, theta: Tensor) -> dict[str, Tensor]:
         """Every measure on each of its units at θ, name → (units,) float64."""
-        return _whole(self.behaviour.measure(self._with(theta)))
+        return self.measure_network(self.network_at(theta))
+
+    def measure_network(self, network: Network) -> dict[str, Tensor]:
+        """Every measure on each of its units of any network, an edited one too, name → (units,) float64."""
+        return _whole(self.behaviour.measure(network))
 
     def surrogate(self, theta: Tensor) -> dict[str, Tensor]:
         """What stands for every measure in tuning, name → (units,) float64; differentiable in θ."""
-        return _whole(self.behaviour.surrogate(self._with(theta)))
+        return self.surrogate_network(self.network_at(theta))
+
+    def surrogate_network(self, network: Network) -> dict[str, Tensor]:
+        """The same of any network; differentiable in what it is."""
+        return _whole(self.behaviour.surrogate(network))
 
     @cached_property
     def surrogate_ends(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What `surrogate` gives for the floor and for the trained agent: what tuning counts retention between."""
         with torch.no_grad():
-            low = self.surrogate(self._theta_0) if self.behaviour.floor == "untrained" else self.uniform
-            return low, self.surrogate(self._theta)
+            low = self.surrogate(self.theta_0) if self.behaviour.floor == "untrained" else self.uniform
+            return low, self.surrogate(self.theta)
 
     def judge(self, theta: Tensor) -> Verdict:
         """The verdict on an agent with parameters θ; of those judged before (rewinds recur) the same again."""
         key = hashlib.blake2b(theta.detach().cpu().numpy().tobytes()).digest()
         if key not in self._verdicts:
-            self._verdicts[key] = self._judged(theta)
+            self._verdicts[key] = self.judge_network(self.network_at(theta))
         return self._verdicts[key]
 
-    def _judged(self, theta: Tensor) -> Verdict:
+    def judge_network(self, network: Network) -> Verdict:
+        """The verdict on any network."""
         with torch.no_grad():
-            measured = self.measure(theta)
+            measured = self.measure_network(network)
         means = {name: self._bootstrap.means(name, value) for name, value in measured.items()}
         kept = {name: _retention(value, *self._ends[name]) for name, value in means.items()}
         selectivity = {goal.name: goal.selectivity(kept) for goal in self.goals}
@@ -150,8 +159,12 @@ class Judge:
 
     def retention(self, theta: Tensor) -> dict[str, float]:
         """A verdict's retention without its intervals, name → (cut − floor) / (trained − floor)."""
+        return self.retention_network(self.network_at(theta))
+
+    def retention_network(self, network: Network) -> dict[str, float]:
+        """The same of any network."""
         with torch.no_grad():
-            measured = self.measure(theta)
+            measured = self.measure_network(network)
         return {
             name: float(_retention(value.mean(), self.floor[name].mean(), self.trained[name].mean()))
             for name, value in measured.items()
@@ -166,7 +179,8 @@ class Judge:
             rows[name] = {"mean": float(means[0]), "low": low, "high": high}
         return rows
 
-    def _with(self, theta: Tensor) -> Network:
+    def network_at(self, theta: Tensor) -> Network:
+        """The network with parameters θ, differentiable in them."""
         values = named_parameters_of(theta.to(next(self.network.parameters()).device), self._layout)
         return lambda inputs: functional_call(self.network, values, (inputs,))
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from .goal import Goal
-from .judge import Judge, check_goal
+from .judge import Judge
+from .tuning_loss import TuningLoss
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,8 @@ def tune_doses(
 ) -> Tensor:
     """Doses α (k,) in 0…1 that remove one goal and keep the others and what guards it.
 
-    Minimises, on the judges' (tuning) units, retention of the goal to remove + mean lost retention of the goals to
-    keep + weighted lost retention of the guards, each counted from 0 up, by Adam through the behaviour's surrogates;
-    doses are put back into 0…1 after every step.
+    Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates; doses are put back
+    into 0…1 after every step.
 
     Args:
         judges: of tuning units, which no result may be reported on; each step takes the next one's units.
@@ -64,8 +64,7 @@ def tune_doses(
     Raises:
         ValueError: the goal names a measure that the judges do not take.
     """
-    check_goal(goal, judges[0].behaviour)
-    ends = _ends(judges, goal)
+    loss_of = TuningLoss(judges, goal)
     doses = torch.full((len(vectors),), settings.first_dose, requires_grad=True)
     optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
     # `cut_parameters`, with the product that no dose changes taken once.
@@ -74,17 +73,7 @@ def tune_doses(
     for step in range(settings.steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
         cut = theta - (doses * along) @ vectors
-        measured = judges[step % len(judges)].surrogate(cut)
-        # A skill that training did not change has nothing to keep or lose.
-        kept = {
-            name: (measured[name].mean() - low) / (high - low)
-            if abs(high - low) > 1e-9
-            else torch.ones((), dtype=torch.float64)
-            for name, (low, high) in ends.items()
-        }
-        loss = kept[goal.remove].relu() + torch.stack([(1 - kept[name]).relu() for name in goal.keep]).mean()
-        for name, weight in goal.guard.items():
-            loss = loss + weight * (1 - kept[name]).relu()
+        loss = loss_of(judges[step % len(judges)].surrogate(cut))
         excess = ((cut - theta).norm() / length - settings.norm_budget).relu()
         loss = loss + settings.norm_weight * excess**2
         optimizer.zero_grad()
@@ -95,12 +84,3 @@ def tune_doses(
         if on_step is not None:
             on_step(step + 1, loss.item())
     return doses.detach()
-
-
-def _ends(judges: Sequence[Judge], goal: Goal) -> dict[str, tuple[Tensor, Tensor]]:
-    """The surrogates that retention 0 and 1 stand for, means over all judges' units."""
-    low, high = zip(*(judge.surrogate_ends for judge in judges), strict=True)
-    return {
-        name: (torch.cat([one[name] for one in low]).mean(), torch.cat([one[name] for one in high]).mean())
-        for name in goal.measures
-    }

@@ -261,7 +261,7 @@ def test_a_step_before_its_ground_says_what_to_run_first(
     code, said = failure(capfd, "analyze", copied)
     assert code == 1
     assert "not trained to its end" in said
-        assert "goalcut train" in said
+    assert "goalcut train" in said
 
 
 @pytest.mark.parametrize(

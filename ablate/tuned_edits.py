@@ -1,0 +1,59 @@
+"""Tuned cuts of activations: doses of directions at a layer, optimised through the measures."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..agents.parameters import named_parameters_of, parameter_layout
+from .activations import EditedNetwork
+from .edits import ProjectOut, as_rows
+from .goal import Goal
+from .judge import Judge
+from .tuned import TuneSettings
+from .tuning_loss import TuningLoss
+
+
+def tune_projection(
+    judges: Sequence[Judge],
+    goal: Goal,
+    layer: str,
+    cut: ProjectOut,
+    activations: Tensor,
+    settings: TuneSettings,
+) -> ProjectOut:
+    """The cut with a dose in 0…1 for each direction, (k,), that removes one goal and keeps the others.
+
+    As `tune_doses` does for parameters; the norm that is held to its budget is ‖Δh‖ / ‖h‖.
+
+    Args:
+        judges: of tuning units, which no result may be reported on; each step takes the next one's units.
+        goal: what to remove, keep and guard.
+        layer: where, a name of `named_modules`.
+        cut: its directions and mean; its dose does not matter.
+        activations: of the layer over ordinary inputs, (N, C, …), that norms are taken over.
+        settings: how.
+    """
+    judge = judges[0]
+    loss_of = TuningLoss(judges, goal)
+    values = named_parameters_of(judge.theta, parameter_layout(judge.network))
+    rows, _ = as_rows(activations, cut.vectors.shape[1])
+    rows = rows.reshape(-1, rows.shape[-1])
+    moved = rows if cut.mean is None else rows - cut.mean.to(rows)
+    # Of orthonormal directions ‖Δh‖² is the sum of α_k² times what lies along each.
+    along = (moved @ cut.vectors.to(rows).T).square().sum(0) / rows.square().sum()
+    doses = torch.full((len(cut.vectors),), settings.first_dose, requires_grad=True)
+    optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
+    for step in range(settings.steps):
+        optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
+        network = EditedNetwork(judge.network, {layer: replace(cut, dose=doses)}, values)
+        loss = loss_of(judges[step % len(judges)].surrogate_network(network))
+        excess = (((doses.square() * along).sum() + 1e-20).sqrt() - settings.norm_budget).relu()
+        loss = loss + settings.norm_weight * excess**2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            doses.clamp_(0, 1)
+    return replace(cut, dose=doses.detach())

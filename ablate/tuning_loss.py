@@ -1,0 +1,54 @@
+"""What tuning of any kind makes small: one goal goes, the others stay, measured on tuning units."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from .goal import Goal
+from .judge import Judge, check_goal
+
+
+class TuningLoss:
+    """Retention of the goal to remove + mean lost retention of the goals to keep + weighted lost of the guards.
+
+    Each is counted from 0 up. 0 is a clean cut, 1 the trained agent.
+
+    Args:
+        judges: of tuning units, which no result may be reported on.
+        goal: what to remove, keep and guard.
+
+    Raises:
+        ValueError: the goal names a measure that the judges do not take.
+    """
+
+    def __init__(self, judges: Sequence[Judge], goal: Goal):
+        check_goal(goal, judges[0].behaviour)
+        self.goal, self._ends = goal, _ends(judges, goal)
+
+    def retention(self, measured: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Retention of every measure that the goal names, from the surrogates per unit; differentiable."""
+        # A skill that training did not change has nothing to keep or lose.
+        return {
+            name: (measured[name].mean() - low) / (high - low)
+            if abs(high - low) > 1e-9
+            else torch.ones((), dtype=torch.float64)
+            for name, (low, high) in self._ends.items()
+        }
+
+    def __call__(self, measured: Mapping[str, Tensor]) -> Tensor:
+        """The loss of an agent, from its surrogates name → (units,); differentiable."""
+        kept, goal = self.retention(measured), self.goal
+        loss = kept[goal.remove].relu() + torch.stack([(1 - kept[name]).relu() for name in goal.keep]).mean()
+        for name, weight in goal.guard.items():
+            loss = loss + weight * (1 - kept[name]).relu()
+        return loss
+
+
+def _ends(judges: Sequence[Judge], goal: Goal) -> dict[str, tuple[Tensor, Tensor]]:
+    """The surrogates that retention 0 and 1 stand for, means over all judges' units."""
+    low, high = zip(*(judge.surrogate_ends for judge in judges), strict=True)
+    return {
+        name: (torch.cat([one[name] for one in low]).mean(), torch.cat([one[name] for one in high]).mean())
+        for name in goal.measures
+    }
