@@ -25,7 +25,7 @@ def measure_gradients(judges: Sequence[Judge], goal: Goal, at: Tensor | None = N
         goal: what to remove and keep.
         at: θ where gradients are taken, (P,); default the trained one.
     """
-    theta_0, theta = judges[0].theta_0, judges[0].theta
+    theta = judges[0].theta
     loss = TuningLoss(judges, goal)
     rows = []
     for judge in judges:
@@ -49,7 +49,7 @@ def gradient_directions(
     Returns:
         At most judges · stops directions of the span of the gradients, strongest first.
     """
-    theta_0, theta = judges[0].theta_0, judges[0].theta
+    theta = judges[0].theta
     points = [torch.lerp(theta_0, theta, stop) for stop in stops]
     rows = torch.cat([measure_gradients(judges, goal, point) for point in points])
     source = {"lens": "measure gradients", "goal": goal.name, "stops": list(stops)}
