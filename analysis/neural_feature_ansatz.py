@@ -63,7 +63,7 @@ class Map:
 
     def of_same_spectrum(self, rng: np.random.Generator) -> "Map":
         """Random singular vectors of the Haar measure, the same singular values."""
-        return Map(_haar(*self.U.shape, rng), self.s, _haar(*self.V.shape, rng))
+        return Map(_haar(self.U.shape, rng), self.s, _haar(self.V.shape, rng))
 
     @property
     def matrix(self) -> np.ndarray:
@@ -171,7 +171,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _haar(rows: int, columns: int, rng: np.random.Generator) -> np.ndarray:
+def _haar(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Orthonormal columns of uniformly random directions."""
-    Q, R = np.linalg.qr(rng.standard_normal((rows, columns)))
+    Q, R = np.linalg.qr(rng.standard_normal(shape))
     return Q * np.where(np.diagonal(R) < 0, -1.0, 1.0)
