@@ -152,9 +152,10 @@ def _fed_by(subject: Subject, modules: Mapping[str, nn.Module]) -> dict[str, str
         name, tensor = outputs.get(id(args[0]), (None, None))
         found[layer] = name if tensor is args[0] else None
 
-    def leaving(name: str, _: nn.Module, __: object, output: object) -> None:
-        if isinstance(output, Tensor):  # the innermost module that gives a tensor comes first
-            outputs.setdefault(id(output), (name, output))
+    def leaving(name: str, module: nn.Module, _: object, output: object) -> None:
+        # The innermost module that gives a tensor comes first; one that works in place gives it anew.
+        if isinstance(output, Tensor) and (id(output) not in outputs or not any(module.children())):
+            outputs[id(output)] = (name, output)
 
     hooks = [module.register_forward_pre_hook(partial(entering, name)) for name, module in modules.items()]
     hooks += [

@@ -1,14 +1,15 @@
 """Lens `curvature`: how broad is the basin around a network's parameters, and along which directions is it steep?
 
-Hessian and Gauss–Newton matrix of the subject's mean loss on some of its inputs. A maze policy is held against itself:
-its loss is KL(π_θ* ‖ π) + ½ (V − V_θ*)², whose Hessian at θ* is the policy's Fisher information plus that of the value's
-error, exactly; θ* is its minimum by construction. The loss of PPO has no minimum there, and its Gauss–Newton matrix is
-indefinite. Of another loss the figures under `minimum` say whether θ is one.
+Hessian and Gauss–Newton matrix of the subject's mean loss on some of its inputs. A maze policy is held against
+itself: its loss is KL(π_θ* ‖ π) + ½ (V − V_θ*)², whose Hessian at θ* is the policy's Fisher information plus that of
+the value's error, exactly; θ* is its minimum by construction. The loss of PPO has no minimum there, and its
+Gauss–Newton matrix is indefinite. Of another loss the figures under `minimum` say whether θ is one.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -159,6 +160,7 @@ def curvature(
     if "bottom" in found:
         matrix_figures["hessian"]["bottom"] = found["bottom"].figures()
     difference = norms["difference"].value / norms["hessian"].value
+    trace = {name: traces[name].value for name in ("loss", "identity")}
     figures = {
         "parameters": products.size,
         "inputs": len(subject),
@@ -166,9 +168,7 @@ def curvature(
         "hessian": matrix_figures.pop("hessian"),
         "gauss_newton": matrix_figures,
         "difference": {"norm": vars(norms["difference"]), "share": difference},
-        "forms": _forms(
-            found["loss"], found["identity"], products.size, traces["loss"].value, traces["identity"].value
-        ),
+        "forms": _forms(found["loss"], found["identity"], products.size, trace),
         "spectrum": {name: _spectrum(of, largest) for name, of in spectra.items()},
         "rank": _ranks(subject, forms, settings, np.random.default_rng(seeds[4]), on_step),
         "learning_coefficient": _coefficient(subject, spectra["loss"], largest, settings, on_step),
@@ -217,7 +217,7 @@ def _eigenpairs(
             rng=rng,
             on_step=lambda done, name=name: on_step(f"eigenpairs, {name}", done, 0),
         )
-        if not len(found[name].values):
+        if name != "bottom" and not len(found[name].values):
             raise ValueError(
                 f"restarts is {settings.restarts}: no eigenpair of {name} converged, give more or a larger tolerance"
             )
@@ -230,7 +230,8 @@ def _minimum(products: CurvatureProducts, found: dict[str, Eigenpairs], differen
     square = float(g @ g)
     bent = float(g @ products.hessian(g))
     top = float(found["hessian"].values[0])
-    lowest = float(found["bottom"].values[0]) if "bottom" in found else None
+    bottom = found["bottom"].values if "bottom" in found else ()
+    lowest = float(bottom[0]) if len(bottom) else None
     return {
         "loss": loss,
         "gradient_norm": float(np.sqrt(square)),
@@ -247,18 +248,16 @@ def _minimum(products: CurvatureProducts, found: dict[str, Eigenpairs], differen
     }
 
 
-def _forms(
-    loss: Eigenpairs, identity: Eigenpairs, size: int, trace: float, trace_identity: float
-) -> dict[str, Any]:
+def _forms(loss: Eigenpairs, identity: Eigenpairs, size: int, trace: dict[str, float]) -> dict[str, Any]:
     """The difference that the output Hessian makes to leading eigenvectors, beside random subspaces."""
     overlap = (loss.vectors @ identity.vectors.T) ** 2
     ranks = [k for k in _RANKS if k <= min(overlap.shape)]
     return {
         "overlap": {str(k): float(overlap[:k, :k].sum() / k) for k in ranks},
         "chance": {str(k): k / size for k in ranks},
-        "trace_over_identity": trace / trace_identity,
-        "top_share_of_trace": float(loss.values[0] / trace),
-        "top_share_of_trace_identity": float(identity.values[0] / trace_identity),
+        "trace_over_identity": trace["loss"] / trace["identity"],
+        "top_share_of_trace": float(loss.values[0] / trace["loss"]),
+        "top_share_of_trace_identity": float(identity.values[0] / trace["identity"]),
     }
 
 
@@ -269,7 +268,7 @@ def _spectrum(of: SpectralDensity, largest: float) -> dict[str, Any]:
     def counts(sign: float) -> list[float]:
         return [
             of.sum_of(lambda nodes, a=a, b=b: ((sign * nodes >= a) & (sign * nodes < b)).astype(float))[0]
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            for a, b in pairwise(edges)
         ]
 
     return {

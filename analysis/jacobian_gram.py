@@ -1,9 +1,9 @@
 """The exact spectrum of a Gauss–Newton matrix on few inputs, through the Gram matrix of its rows.
 
 G = RᵀR with R = B^{1/2} J / √N, (N M, P), has the nonzero eigenvalues of K = R Rᵀ, (N M, N M). Of so few rows all
-eigenvalues are exact to rounding, so that a numerical rank can be counted, and counted again for its null: Gaussian rows
-of the same norms in unrelated directions (`matched_noise_spectrum`). A low rank says something only where the null's
-is higher.
+eigenvalues are exact to rounding, so that a numerical rank can be counted, and counted again for its null: Gaussian
+rows of the same norms in unrelated directions (`matched_noise_spectrum`). A low rank says something only where the
+null's is higher.
 """
 
 from collections.abc import Callable

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from .curvature_products import Product, dense
+from .spectral_density import lanczos
 
 _DENSE_BELOW = 100
 
@@ -24,7 +25,7 @@ class Eigenpairs:
     Attributes:
         values: (k,), the end first.
         vectors: (k, P), unit rows.
-        residuals: ‖A v − λ v‖ over the largest |λ| found, (k,).
+        residuals: ‖A v − λ v‖ over the largest |λ| of the matrix, or of those found, (k,).
         converged: residual within the tolerance, (k,) bool.
         asked: how many were wanted; fewer come where Lanczos stopped early.
         products: with the matrix.
@@ -70,7 +71,7 @@ def eigenpairs(
         size: P.
         k: at most P.
         end: `top` or `bottom`.
-        tolerance: residual over the largest |λ| at which a pair counts as converged.
+        tolerance: residual over the largest |λ|, as in `Eigenpairs`, at which a pair counts as converged.
         most_restarts: after which what has converged is given.
         rng: the generator of the start vector.
         on_step: called with the products done.
@@ -80,7 +81,7 @@ def eigenpairs(
     """
     if not 1 <= k <= size:
         raise ValueError(f"k is {k}: give 1 to {size}, as many as there are parameters")
-    done = 0
+    done, scale = 0, 0.0
 
     def counted(v: np.ndarray) -> np.ndarray:
         nonlocal done
@@ -93,16 +94,25 @@ def eigenpairs(
 
     if size <= max(_DENSE_BELOW, 2 * k + 2):
         values, vectors = np.linalg.eigh(dense(counted, size))
+        scale = float(np.abs(values).max())
     else:
-        A = LinearOperator((size, size), matvec=counted, dtype=np.float64)
-        which = "LA" if end == "top" else "SA"
-        start = rng.standard_normal(size)
+        start, shift = rng.standard_normal(size), 0.0
+        if end == "bottom":
+            # ARPACK holds each pair to a share of its own λ, which lies near 0 here: move it away, and turn about.
+            alpha, beta = lanczos(counted, start, 10)
+            shift = float(
+                np.abs(np.linalg.eigvalsh(np.diag(alpha) + np.diag(beta, 1) + np.diag(beta, -1))).max()
+            )
+            scale = shift
+        sign = 1.0 if end == "top" else -1.0
+        A = LinearOperator(
+            (size, size), matvec=lambda v: shift * v.reshape(-1) + sign * counted(v), dtype=np.float64
+        )
         try:
-            # ARPACK's own tolerance is relative to each λ, ours to the largest.
             values, vectors = eigsh(
                 A,
                 k,
-                which=which,
+                which="LA",
                 v0=start,
                 ncv=min(size, max(2 * k + 1, 30)),
                 tol=tolerance / 2,
@@ -110,12 +120,13 @@ def eigenpairs(
             )
         except ArpackNoConvergence as stopped:
             values, vectors = stopped.eigenvalues, stopped.eigenvectors
+        values = sign * (values - shift)
     order = np.argsort(-values if end == "top" else values)[:k]
     values, vectors = values[order], np.ascontiguousarray(vectors[:, order].T)
     left = np.array(
         [np.linalg.norm(counted(v) - value * v) for value, v in zip(values, vectors, strict=True)]
     )
-    residuals = left / max(np.abs(values).max(initial=0.0), 1e-300)
+    residuals = left / max(np.abs(values).max(initial=0.0), scale, 1e-300)
     inner = np.abs(vectors @ vectors.T - np.eye(len(vectors)))
     return Eigenpairs(
         values, vectors, residuals, residuals <= tolerance, k, done, float(inner.max(initial=0.0))

@@ -38,7 +38,7 @@ class SGLDSettings:
         draws: steps of each that are.
         batch_size: samples of a step; all of them, where there are no more.
         localization: γ.
-        step_size: ε. Stable below 4 / (nβ h_max + γ); the excess of a direction is too large by 1 / (1 − ε a / 4) there,
+        step_size: ε. Stable below 4 / (nβ h_max + γ); the excess of a direction is too large by 1 / (1 − ε a / 4),
             a = nβ h + γ.
         seed: of batches and noise.
     """

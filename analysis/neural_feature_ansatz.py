@@ -1,9 +1,10 @@
 """Deep neural feature ansatz: WᵀW ∝ M^p, M = Wᵀ N W = E[∇_h f ∇_h fᵀ] (Radhakrishnan et al., arXiv 2212.13881).
 
-How well it holds is the cosine of (WᵀW)^p and M^p as matrices, for p = 1 and 1/2. It holds for every W whatever where
-N is a multiple of the identity on the range of W; so each cosine has its critic's controls, which keep N and replace W:
-by a random matrix of the same singular values, and by its initial value. All is done in the row space of W, from
-its thin singular value decomposition: no (d, d) matrix is formed.
+How well it holds is the cosine of WᵀW and M^p as matrices: p = 1 as first stated, p = 1/2 as in balanced deep linear
+networks (W_2ᵀW_2 = W_1W_1ᵀ makes M = (W_1ᵀW_1)²), and as found since (Beaglehole et al., arXiv 2309.00570). With
+p = 1 it holds for every W whatever where N is a multiple of the identity on the range of W; so each cosine has its
+critic's controls, which keep N and replace W: by a random matrix of the same singular values, and by its initial value.
+All is done in the row space of W, from its thin singular value decomposition: no (d, d) matrix is formed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,15 +73,15 @@ class Map:
 
 
 def power_cosine(A: Factors, B: Factors, power: float) -> float:
-    """Cosine of A^p and B^p as matrices, tr(A^p B^p) / (‖A^p‖ ‖B^p‖); 0…1, NaN where one is zero."""
-    a, b = A.values**power, B.values**power
+    """Cosine of A and B^p as matrices, tr(A B^p) / (‖A‖ ‖B^p‖); 0…1, NaN where one is zero."""
+    a, b = A.values, B.values**power
     product = np.linalg.norm(a) * np.linalg.norm(b)
     return float(a @ (A.vectors.T @ B.vectors) ** 2 @ b / product) if product > 0 else float("nan")
 
 
 def unrelated_cosine(A: Factors, B: Factors, power: float) -> float:
-    """The same for matrices of these eigenvalues in unrelated bases, on average: tr A^p tr B^p / (d ‖A^p‖ ‖B^p‖)."""
-    a, b = A.values**power, B.values**power
+    """The same for matrices of these eigenvalues in unrelated bases, on average: tr A tr B^p / (d ‖A‖ ‖B^p‖)."""
+    a, b = A.values, B.values**power
     product = np.linalg.norm(a) * np.linalg.norm(b) * len(A.vectors)
     return float(a.sum() * b.sum() / product) if product > 0 else float("nan")
 
@@ -93,7 +94,7 @@ def subspace_overlap(A: Factors, B: Factors, k: int) -> float:
 def ansatz(
     W: Map, N: np.ndarray, *, initial: Map | None, draws: Sequence[Map], powers: Sequence[float] = POWERS
 ) -> dict[str, Any]:
-    """How well WᵀW ∝ WᵀNW holds, beside the controls that keep N.
+    """How well WᵀW ∝ (WᵀNW)^p holds, beside the controls that keep N.
 
     Args:
         W: the map.
@@ -103,7 +104,7 @@ def ansatz(
         powers: p.
 
     Returns:
-        p as text → `cosine`, `same_spectrum` and `same_spectrum_sd` over the draws, `initial`, `unrelated`.
+        p of M^p as text → `cosine`, `same_spectrum` and `same_spectrum_sd` over the draws, `initial`, `unrelated`.
     """
     A, M = W.gram, W.pulled_back(N)
     others = [(V.gram, V.pulled_back(N)) for V in draws]
@@ -120,7 +121,7 @@ def ansatz_of_movement(
     *,
     powers: Sequence[float] = POWERS,
 ) -> dict[str, Any]:
-    """The same with what training added, D = W − W_0: DᵀD ∝ WᵀNW.
+    """The same with what training added, D = W − W_0: DᵀD ∝ (WᵀNW)^p.
 
     Args:
         W_0: before training (m, d).

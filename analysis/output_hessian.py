@@ -2,9 +2,9 @@
 
 Of a mean loss ℓ(F(x; θ)) the Hessian in θ is E[Jᵀ B J] + E[Σ_j ∂ℓ/∂F_j ∇²_θ F_j], with J = ∂F/∂θ, (M, P), and
 B = ∇²_F ℓ, (M, M). Only for a scalar output and squared error is the first term, the generalised Gauss–Newton matrix
-(Schraudolph 2002), the plain E[∇f ∇fᵀ]. For cross-entropy, and for the Fisher information of a policy, B = diag(p) − p pᵀ:
-it knows no common shift of the logits and weighs the likely classes. B is positive semidefinite where ℓ is convex in F;
-the surrogate of PPO is not, its Gauss–Newton matrix is indefinite.
+(Schraudolph 2002), the plain E[∇f ∇fᵀ]. For cross-entropy, and for the Fisher information of a policy,
+B = diag(p) − p pᵀ: it knows no common shift of the logits and weighs the likely classes. B is positive semidefinite
+where ℓ is convex in F; the surrogate of PPO is not, its Gauss–Newton matrix is indefinite.
 """
 
 from collections.abc import Callable, Mapping

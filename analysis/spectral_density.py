@@ -107,7 +107,7 @@ def spectral_density(
 def lanczos(
     product: Product, start: np.ndarray, steps: int, *, on_step: Callable[[int], None] = lambda done: None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Diagonal (s,) and off-diagonal (s − 1,) of the tridiagonal matrix, s ≤ steps; less where the space is invariant."""
+    """Diagonal (s,) and off-diagonal (s − 1,) of the tridiagonal matrix; s < steps where the space is invariant."""
     Q = np.zeros((steps, len(start)))
     alpha, beta = np.zeros(steps), np.zeros(steps)
     Q[0] = start / np.linalg.norm(start)
