@@ -112,7 +112,7 @@ def curvature(
     Returns:
         Figures: `loss`, `minimum` (is θ one?), `hessian` and `gauss_newton` (eigenpairs with residuals, trace, norm),
         `forms` (the loss's bilinear form of the outputs against the identity), `spectrum` (ranks, effective
-        dimensions and log volumes by floor), `rank` (exact on few inputs, beside null and untrained network),
+        dimensions and log volumes by floor, with their errors; figures at floors below `resolved_above` are rough), `rank` (exact on few inputs, beside null and untrained network),
         `learning_coefficient` beside what a quadratic bowl gives, and `measures` of leading eigenvectors. Directions:
         `parameters` → leading eigenvectors.
 
@@ -271,8 +271,11 @@ def _spectrum(of: SpectralDensity, largest: float) -> dict[str, Any]:
             for a, b in pairwise(edges)
         ]
 
+    # Where a probe has no node of its own between here and zero, it tells eigenvalues no more apart.
+    apart = np.where(np.abs(of.nodes) > 1e-6 * largest, np.abs(of.nodes), np.inf).min(1)
     return {
         "trace": list(of.trace()),
+        "resolved_above": float(apart.max()) if np.isfinite(apart).all() else None,
         "floors": floors,
         "floors_over_largest": [*SHARES, 1e-5],
         "rank": [list(of.count_above(floor)) for floor in floors],

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call, jvp, vjp
+from torch.func import functional_call, vjp
 
 from ..agents.linear import plain_linear
 from ..agents.parameters import parameter_layout
+from .forward_mode import pushed_forward
 from .output_hessian import OutputForm
 from .subject import Subject
 from .subject_checks import check_still, check_subject
@@ -68,7 +69,7 @@ class CurvatureProducts:
 
         def of(batch: Subject) -> Tensor:
             read = self._reading(batch, form)
-            F, U = jvp(read, (self.parameters,), (tangents,))
+            F, U = pushed_forward(read, self.parameters, tangents)
             _, pulled_back = vjp(read, self.parameters)
             return _flat(list(pulled_back(form.apply(F, U, batch.targets))[0].values()))
 
@@ -80,7 +81,7 @@ class CurvatureProducts:
         with plain_linear():
             return torch.cat(
                 [
-                    jvp(self._reading(batch, form), (self.parameters,), (tangents,))[1]
+                    pushed_forward(self._reading(batch, form), self.parameters, tangents)[1]
                     for batch in self.subject.batches(self.batch_size)
                 ]
             )

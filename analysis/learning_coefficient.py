@@ -55,11 +55,10 @@ class SGLDSettings:
         for name, least in (("chains", 2), ("burn_in", 0), ("draws", 10), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
-        if not (0 < self.step_size < math.inf and 0 <= self.localization < math.inf):
-            raise ValueError(
-                f"step_size is {self.step_size} and localization {self.localization}: give a number above 0, "
-                "and one not below 0"
-            )
+        if not 0 < self.step_size < math.inf:
+            raise ValueError(f"step_size is {self.step_size}: give a number above 0")
+        if not 0 <= self.localization < math.inf:
+            raise ValueError(f"localization is {self.localization}: give a number that is not below 0")
 
 
 @dataclass(frozen=True, eq=False)

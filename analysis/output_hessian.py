@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad, jvp
+from torch.func import grad
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from .forward_mode import pushed_forward
 from .subject import Subject
 
 
@@ -53,7 +54,7 @@ def loss_form(subject: Subject) -> OutputForm:
         def total(F: Tensor) -> Tensor:
             return subject.loss(_split(F, shapes, structure), targets).sum()
 
-        return jvp(grad(total), (F,), (U,))[1]
+        return pushed_forward(grad(total), F, U)[1]
 
     return OutputForm("loss", _joined, apply)
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad, jvp
+from torch.func import functional_call, grad
 
 from ..agents.linear import plain_linear
 from .curvature_products import CurvatureProducts
+from .forward_mode import pushed_forward
 from .output_hessian import OutputForm
 
 
@@ -81,7 +82,7 @@ def input_gradient(
         def outputs(parameters: dict[str, Tensor]) -> Tensor:
             return read(functional_call(one.network, parameters, (inputs,)))
 
-        return jvp(outputs, (products.parameters,), (tangents,))[1][0, output]
+        return pushed_forward(outputs, products.parameters, tangents)[1][0, output]
 
     with plain_linear():
         return grad(moved)(one.inputs)[0].double().cpu().numpy()
