@@ -126,11 +126,12 @@ def staircases(
 
     drawn = np.array([opposing(rng.permutation(changes)) for _ in range(permutations)])
     steps, loss_steps = change_points(curve), change_points(loss)
+    correlated: Any = scipy.stats.spearmanr
     found: dict[str, Any] = {
         "opposing": opposing(changes),
         "opposing_null": float(drawn.mean()),
         "opposing_p": float((1 + (drawn >= opposing(changes)).sum()) / (1 + permutations)),
-        "correlation": float(scipy.stats.spearmanr(changes, falls).statistic) if np.ptp(falls) > 0 else None,
+        "correlation": float(correlated(changes, falls).statistic) if np.ptp(falls) > 0 else None,
         "steps": times[steps].tolist(),
         "loss_steps": times[loss_steps].tolist(),
     }

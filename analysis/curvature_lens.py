@@ -110,11 +110,12 @@ def curvature(
         on_step: told of the progress; of is 0 where the end is not known.
 
     Returns:
-        Figures: `loss`, `minimum` (is θ one?), `hessian` and `gauss_newton` (eigenpairs with residuals, trace, norm),
-        `forms` (the loss's bilinear form of the outputs against the identity), `spectrum` (ranks, effective
-        dimensions and log volumes by floor, with their errors; figures at floors below `resolved_above` are rough), `rank` (exact on few inputs, beside null and untrained network),
-        `learning_coefficient` beside what a quadratic bowl gives, and `measures` of leading eigenvectors. Directions:
-        `parameters` → leading eigenvectors.
+        Figures: `minimum` (is θ one?), `hessian` and `gauss_newton` (eigenpairs with residuals, trace, norm),
+        `difference` ‖H − G‖, `forms` (the loss's bilinear form of the outputs against the identity), `spectrum`
+        (ranks, effective dimensions and log volumes by floor, with their errors; rough at floors below
+        `resolved_above`), `rank` (exact on few inputs, beside null and untrained network), `learning_coefficient`
+        beside what a quadratic bowl gives, and `measures` of leading eigenvectors. Directions: `parameters` → leading
+        eigenvectors.
 
     Raises:
         ValueError: the subject or a setting does not fit, in one line.
@@ -131,6 +132,12 @@ def curvature(
         name: partial(products.gauss_newton, form=forms[name]) for name in ("loss", "identity")
     }
     found = _eigenpairs(products, matrices, settings, np.random.default_rng(seeds[1]), on_step)
+    largest = float(found["loss"].values[0])
+    if not largest > 0:
+        raise ValueError(
+            "the loss does not depend on the parameters here, or bends downwards only: its Gauss–Newton matrix has no "
+            "positive eigenvalue, give another loss"
+        )
     traces, norms = traces_and_norms(
         matrices,
         products.size,
@@ -150,9 +157,6 @@ def curvature(
         )
         for name in ("hessian", "loss")
     }
-    largest = float(found["loss"].values[0])
-    if not largest > 0:
-        raise ValueError("the Gauss–Newton matrix is zero: the loss does not depend on the parameters here")
     matrix_figures = {
         name: {"trace": vars(traces[name]), "norm": vars(norms[name]), "top": found[name].figures()}
         for name in matrices
@@ -230,7 +234,7 @@ def _minimum(products: CurvatureProducts, found: dict[str, Eigenpairs], differen
     square = float(g @ g)
     bent = float(g @ products.hessian(g))
     top = float(found["hessian"].values[0])
-    bottom = found["bottom"].values if "bottom" in found else ()
+    bottom = found["bottom"].values if "bottom" in found else np.zeros(0)
     lowest = float(bottom[0]) if len(bottom) else None
     return {
         "loss": loss,

@@ -58,8 +58,12 @@ class CurvatureProducts:
 
         def of(batch: Subject) -> Tensor:
             parameters, gradients = self._gradient(batch, again=True)
-            again = torch.autograd.grad(gradients, parameters, tangents, materialize_grads=True)
-            return _flat(again)
+            # A gradient that is constant in θ, or zero, bends nowhere.
+            bent = [(g, t) for g, t in zip(gradients, tangents, strict=True) if g.requires_grad]
+            if not bent:
+                return torch.zeros(self.size, device=gradients[0].device)
+            along, weights = zip(*bent, strict=True)
+            return _flat(torch.autograd.grad(along, parameters, weights, materialize_grads=True))
 
         return self._mean(of).numpy()
 
@@ -70,7 +74,7 @@ class CurvatureProducts:
         def of(batch: Subject) -> Tensor:
             read = self._reading(batch, form)
             F, U = pushed_forward(read, self.parameters, tangents)
-            _, pulled_back = vjp(read, self.parameters)
+            pulled_back = vjp(read, self.parameters)[1]
             return _flat(list(pulled_back(form.apply(F, U, batch.targets))[0].values()))
 
         return self._mean(of).numpy()

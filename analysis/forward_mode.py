@@ -12,7 +12,8 @@ from torch.func import jvp
 def pushed_forward(function: Callable[[Any], Any], at: Any, tangent: Any) -> tuple[Any, Any]:
     """The function's value and J · tangent there; `at` and `tangent` are tensors, or alike dictionaries of them."""
     _load()
-    return jvp(function, (at,), (tangent,))
+    found = jvp(function, (at,), (tangent,))
+    return found[0], found[1]
 
 
 @cache

@@ -16,6 +16,9 @@ from .curvature_products import Product, dense
 from .spectral_density import lanczos
 
 _DENSE_BELOW = 100
+# Their stubs know neither a callable nor a tolerance.
+_linear_operator: Any = LinearOperator
+_eigsh: Any = eigsh
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +108,11 @@ def eigenpairs(
             )
             scale = shift
         sign = 1.0 if end == "top" else -1.0
-        A = LinearOperator(
+        A = _linear_operator(
             (size, size), matvec=lambda v: shift * v.reshape(-1) + sign * counted(v), dtype=np.float64
         )
         try:
-            values, vectors = eigsh(
+            values, vectors = _eigsh(
                 A,
                 k,
                 which="LA",

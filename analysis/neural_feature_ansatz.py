@@ -163,7 +163,7 @@ def _beside(
         "cosine": power_cosine(A, M, p),
         "same_spectrum": _mean(drawn),
         "same_spectrum_sd": float(np.std(drawn, ddof=1)) if len(drawn) > 1 else None,
-        "initial": None if before is None else power_cosine(*before, p),
+        "initial": None if before is None else power_cosine(before[0], before[1], p),
         "unrelated": unrelated_cosine(A, M, p),
     }
 
