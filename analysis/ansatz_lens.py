@@ -4,17 +4,16 @@ Of every layer: the ansatz (`neural_feature_ansatz`) for W and for W − W_0, ho
 pre-activations are (`tight_frame`), and the mirror image for left singular vectors, each beside its controls.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from .average_gradient_outer_product import LayerMoments, layer_moments
 from .directions import Directions
+from .gradient_functions import SAYS, functions_of
 from .lens import Findings, OnStep
 from .neural_feature_ansatz import Map, ansatz_of_movement, overlaps, power_cosine, unrelated_cosine
 from .neural_feature_ansatz import ansatz as ansatz_of
@@ -25,14 +24,6 @@ from .tight_frame import frame
 _RANKS = (1, 2, 5, 10, 20)
 _VANISHES = 1e-10
 """Of the mean squared gradient of the network's outputs: what rounding in float32 leaves of a gradient of zero."""
-
-_SAYS = {
-    "logits": "each logit",
-    "value": "the value",
-    "policy": "√π(a) log π(a) for each action, π in front held: its outer products sum to the Fisher information",
-    "loss": "the subject's loss of each input",
-    "mse": "half the squared error: of logits to the one-hot label, or of the value to its target",
-}
 
 
 @dataclass(frozen=True)
@@ -91,7 +82,7 @@ def ansatz(
     )
     if not layers:
         raise ValueError("layers is (): the network calls no Linear or Conv2d module, name one that does")
-    functions = _functions(subject, settings.of)
+    functions = functions_of(subject, settings.of)
     moments = layer_moments(
         subject,
         layers,
@@ -111,7 +102,7 @@ def ansatz(
         on_step("layers", done + 1, len(layers))
     return Findings(
         figures={
-            "functions": {name: _SAYS.get(name, f"each entry of {name!r}") for name in functions},
+            "functions": {name: SAYS.get(name, f"each entry of {name!r}") for name in functions},
             "inputs": len(subject),
             "draws": settings.draws,
             "summary": _summary(figures),
@@ -139,34 +130,6 @@ def ansatz_through_training(
         rows += [{"time": time, **row} for row in ansatz(subject, settings).figures["summary"]]
         on_step("times", done + 1, len(subjects))
     return rows
-
-
-def _functions(subject: Subject, chosen: tuple[str, ...]) -> dict[str, Callable[[Any, Any], Tensor]]:
-    """Name → what gradients are of, the network's own outputs first."""
-    outputs = subject.outputs
-    known: dict[str, Callable[[Any, Any], Tensor]] = {
-        name: lambda given, _, take=take: take(given) for name, take in outputs.items()
-    }
-    if "logits" in outputs:
-        known["policy"] = lambda given, _: _fisher_factors(outputs["logits"](given))
-    known["loss"] = lambda given, targets: subject.loss(given, targets)[:, None]
-    if "logits" in outputs and "label" in subject.targets:
-        known["mse"] = lambda given, targets: _squared_error(outputs["logits"](given), targets["label"])
-    elif "value" in outputs and "value" in subject.targets:
-        known["mse"] = lambda given, targets: 0.5 * (outputs["value"](given) - targets["value"][:, None]) ** 2
-    for name in chosen:
-        if name not in known:
-            raise ValueError(f"of names {name!r}: this subject has {', '.join(known)}")
-    return {name: known[name] for name in (chosen or known)}
-
-
-def _fisher_factors(logits: Tensor) -> Tensor:
-    return logits.softmax(-1).detach().sqrt() * logits.log_softmax(-1)
-
-
-def _squared_error(logits: Tensor, label: Tensor) -> Tensor:
-    wanted = functional.one_hot(label, logits.shape[-1]).to(logits)
-    return 0.5 * ((logits - wanted) ** 2).sum(-1, keepdim=True)
 
 
 def _of_layer(moments: LayerMoments, draws: int, rng: np.random.Generator) -> dict[str, Any]:

@@ -109,7 +109,8 @@ def staircases(
 
     Returns:
         `opposing`: share of intervals in which one falls and the other rises, with `opposing_null` and `opposing_p`
-        over permutations; `correlation`, Spearman's of both changes; `steps` and `loss_steps`, times of the steps;
+        over permutations, all 1 where both only ever fall and rise; `correlation`, Spearman's of both changes, and
+        `correlation_p`, the share of permutations at or below it; `steps` and `loss_steps`, times of the steps;
         and, given profiles, `met`: turns, those on steps of the coefficient, and the same for shifted turns.
 
     Raises:
@@ -126,12 +127,24 @@ def staircases(
 
     drawn = np.array([opposing(rng.permutation(changes)) for _ in range(permutations)])
     steps, loss_steps = change_points(curve), change_points(loss)
-    correlated: Any = scipy.stats.spearmanr
+    ranked = scipy.stats.rankdata(falls)
+
+    def correlation(changes: np.ndarray) -> float:
+        return float(np.corrcoef(scipy.stats.rankdata(changes), ranked)[0, 1])
+
+    varied = bool(np.ptp(falls) > 0 and np.ptp(changes) > 0)
+    found_correlation = correlation(changes) if varied else None
+    correlations = (
+        np.array([correlation(rng.permutation(changes)) for _ in range(permutations)]) if varied else None
+    )
     found: dict[str, Any] = {
         "opposing": opposing(changes),
         "opposing_null": float(drawn.mean()),
         "opposing_p": float((1 + (drawn >= opposing(changes)).sum()) / (1 + permutations)),
-        "correlation": float(correlated(changes, falls).statistic) if np.ptp(falls) > 0 else None,
+        "correlation": found_correlation,
+        "correlation_p": None
+        if correlations is None
+        else float((1 + (correlations <= found_correlation).sum()) / (1 + permutations)),
         "steps": times[steps].tolist(),
         "loss_steps": times[loss_steps].tolist(),
     }
