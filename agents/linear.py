@@ -5,6 +5,9 @@ it for convolutions and bfloat16, uses what the processor has. On two AVX-512 co
 takes half of MKL's time, forward and backward; held to AVX2 (`ONEDNN_MAX_CPU_ISA=AVX2`) still a sixth less.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -15,6 +18,18 @@ from torch.autograd.function import once_differentiable
 _product = (
     getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
 )
+
+_plainly: ContextVar[bool] = ContextVar("plainly", default=False)
+
+
+@contextmanager
+def plain_linear() -> Iterator[None]:
+    """Within it `linear` is torch's own: differentiable twice, forwards, and by torch.func; slower."""
+    before = _plainly.set(True)
+    try:
+        yield
+    finally:
+        _plainly.reset(before)
 
 
 class _Linear(torch.autograd.Function):
@@ -37,10 +52,13 @@ class _Linear(torch.autograd.Function):
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`torch.nn.functional.linear` of (m, k) inputs, differentiable once where it takes oneDNN's way."""
+    """`torch.nn.functional.linear` of (m, k) inputs, differentiable once where it takes oneDNN's way.
+
+    See `plain_linear` for more derivatives.
+    """
     plain = inputs.device.type != "cpu" or inputs.dtype != torch.float32 or weight.dtype != torch.float32
     shaped = inputs.dim() == 2 and len(inputs) > 0  # oneDNN knows no empty batch
-    if _product is None or plain or not shaped or torch.is_autocast_enabled("cpu"):
+    if _product is None or plain or not shaped or _plainly.get() or torch.is_autocast_enabled("cpu"):
         return nn.functional.linear(inputs, weight, bias)
     return _Linear.apply(inputs, weight, bias)  # pyright: ignore[reportReturnType]
 

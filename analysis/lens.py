@@ -1,10 +1,13 @@
 """What a lens gives: directions to be cut, and the figures that say what it found beside its controls."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .directions import Directions
+
+OnStep = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from goalcut.agents.linear import Linear, linear
+from goalcut.agents.linear import Linear, linear, plain_linear
 
 
 @pytest.mark.parametrize(("rows", "wide", "narrow"), [(64, 40, 7), (1, 5, 1), (0, 6, 3)])
@@ -32,3 +32,12 @@ def test_under_autocast_the_layer_gives_bfloat16() -> None:
     layer = Linear(6, 3)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.ones(4, 6)).dtype == torch.bfloat16
+
+
+def test_plainly_the_layer_can_be_differentiated_twice() -> None:
+    layer, inputs = Linear(6, 3), torch.ones(4, 6)
+
+    with plain_linear():
+        [slope] = torch.autograd.grad((layer(inputs) ** 2).sum(), layer.weight, create_graph=True)
+        [bent] = torch.autograd.grad(slope.sum(), layer.weight)
+    torch.testing.assert_close(bent, torch.full((3, 6), 2.0 * 4 * 6))
