@@ -49,7 +49,7 @@ def gradient_directions(
     Returns:
         At most judges · stops directions of the span of the gradients, strongest first.
     """
-    theta = judges[0].theta
+    theta_0, theta = judges[0].theta_0, judges[0].theta
     points = [torch.lerp(theta_0, theta, stop) for stop in stops]
     rows = torch.cat([measure_gradients(judges, goal, point) for point in points])
     source = {"lens": "measure gradients", "goal": goal.name, "stops": list(stops)}
