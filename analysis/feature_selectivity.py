@@ -78,10 +78,11 @@ def class_moments(
 
 @dataclass(frozen=True, eq=False)
 class Selectivity:
-    """Of every unit, at its most selective cell: η² and how many classes it tells apart, both (units,)."""
+    """Of every unit, at its most selective cell: η², classes told apart, and variance, all (units,)."""
 
     explained: np.ndarray
     classes: np.ndarray
+    variance: np.ndarray
 
 
 def selectivity(moments: ClassMoments, basis: np.ndarray | None = None) -> Selectivity:
@@ -107,7 +108,7 @@ def selectivity(moments: ClassMoments, basis: np.ndarray | None = None) -> Selec
     at = torch.arange(len(best), device=best.device)
     d = apart[:, at, best]
     classes = d.sum(0) ** 2 / d.square().sum(0).clamp_min(1e-300)
-    return Selectivity(explained[at, best].cpu().numpy(), classes.cpu().numpy())
+    return Selectivity(*(x.cpu().numpy() for x in (explained[at, best], classes, variances[at, best])))
 
 
 def _codes(name: str, values: Tensor, inputs: int) -> tuple[Tensor, int]:

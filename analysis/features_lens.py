@@ -234,11 +234,14 @@ def _selectivities(
 
 
 def _summary(of_bases: list[Selectivity]) -> dict[str, float]:
-    """Means over units: η², the largest η², and the number of classes told apart (weighted by η²)."""
+    """Means over units: η², that of the ten units of most variance, the largest, and the classes told apart by η²."""
     explained = np.concatenate([one.explained for one in of_bases])
     classes = np.concatenate([one.classes for one in of_bases])
     return {
         "explained": float(explained.mean()),
+        "explained_strongest": float(
+            np.mean([one.explained[np.argsort(-one.variance)[:10]].mean() for one in of_bases])
+        ),
         "explained_largest": float(np.mean([one.explained.max() for one in of_bases])),
         "classes": float((explained * classes).sum() / max(explained.sum(), 1e-300)),
     }

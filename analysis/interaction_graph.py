@@ -7,7 +7,7 @@ S_ij = √(E[(∂g_i/∂f_j)²] λ_j), summed over early cells. In the neuron ba
 Modularity is that of layered graphs: Q = Σ_layers Σ_ij (S_ij − r_i c_j / m) δ(i, j in one module) / Σ m, with r and c the
 row and column sums and m the whole sum of each pair of layers (Barber 2007, arXiv 0707.1616, for one pair). Modules are
 sought by moving nodes and merging modules (Blondel et al. 2008, arXiv 0803.0476), from several orders. Any graph has
-modules to be found: Q means something beside that of the same strengths shuffled.
+modules to be found: Q means something beside that of a shuffled graph.
 """
 
 from collections.abc import Sequence
@@ -122,13 +122,29 @@ def modules(strengths: Sequence[np.ndarray], *, restarts: int = 3, seed: int = 0
 def shuffled_modularity(
     strengths: Sequence[np.ndarray], *, draws: int = 3, restarts: int = 1, seed: int = 0
 ) -> np.ndarray:
-    """Q of graphs with the same strengths between the same layers at random places, (draws,)."""
+    """Q of graphs without modules, (draws,): each S_ij / (r_i c_j / m) goes to a random place of its layer.
+
+    So row and column sums stay about as they are: were strengths themselves shuffled, a few large ones at random nodes
+    would make modules of their own.
+    """
     rng = np.random.default_rng(seed)
-    return np.array([
-        modules([rng.permuted(S.ravel()).reshape(S.shape) for S in strengths], restarts=restarts, seed=draw)
-        .modularity
-        for draw in range(draws)
-    ])
+    return np.array(
+        [
+            modules([_shuffled(S, rng) for S in strengths], restarts=restarts, seed=seed + draw).modularity
+            for draw in range(draws)
+        ]
+    )
+
+
+def _shuffled(S: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    rows, columns = S.any(1), S.any(0)
+    if not rows.any():
+        return S
+    expected = np.outer(S.sum(1), S.sum(0)) / S.sum()
+    inside = np.ix_(rows, columns)  # nodes without any strength stay without
+    shuffled = np.zeros_like(S)
+    shuffled[inside] = rng.permuted((S[inside] / expected[inside]).ravel()).reshape(expected[inside].shape)
+    return shuffled * expected
 
 
 def _modularity_matrix(strengths: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:
