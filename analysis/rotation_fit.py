@@ -228,6 +228,8 @@ def _dimensions(stacks: Sequence[Tensor]) -> list[int]:
     dimensions = [int(stacks[0].shape[2])]
     for pair, J in enumerate(stacks):
         if J.shape[2] != dimensions[-1]:
-            raise ValueError(f"stack {pair} takes {J.shape[2]} units: the layer before gives {dimensions[-1]}")
+            raise ValueError(
+                f"stack {pair} takes {J.shape[2]} units: the layer before gives {dimensions[-1]}"
+            )
         dimensions.append(int(J.shape[1]))
     return dimensions

@@ -128,7 +128,10 @@ def superposition_table(
             "hidden": hidden,
             "sparsity": zero,
             **rotation_of_toy(
-                train_toy(features, hidden, zero, steps=train_steps, seed=seed), sparsity, steps=steps, seed=seed
+                train_toy(features, hidden, zero, steps=train_steps, seed=seed),
+                sparsity,
+                steps=steps,
+                seed=seed,
             ),
         }
         for features, hidden in widths

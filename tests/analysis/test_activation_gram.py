@@ -43,7 +43,9 @@ def test_features_are_orthogonal_over_the_data_and_the_constant_is_a_node() -> N
 def test_a_planted_basis_is_recovered() -> None:
     Q = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
     sizes = np.array([9.0, 7, 5, 4, 3, 2])
-    signs = np.array([[1.0 if bin(row & mask).count("1") % 2 == 0 else -1.0 for mask in range(1, 7)] for row in range(8)])
+    signs = np.array(
+        [[1.0 if bin(row & mask).count("1") % 2 == 0 else -1.0 for mask in range(1, 7)] for row in range(8)]
+    )
     network = nn.Sequential(nn.Linear(6, 6, bias=False)).double()
     network[0].weight.data = torch.from_numpy(Q.copy())
     # Walsh functions are orthogonal to one another and to the constant.

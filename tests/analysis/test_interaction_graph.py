@@ -44,7 +44,9 @@ def test_a_graph_of_equal_strengths_has_no_modules() -> None:
     assert modules([np.ones((5, 6))]).modularity == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("bad", [[], [np.ones((2, 3)), np.ones((2, 4))], [-np.ones((2, 2))], [np.zeros((2, 2))]])
+@pytest.mark.parametrize(
+    "bad", [[], [np.ones((2, 3)), np.ones((2, 4))], [-np.ones((2, 2))], [np.zeros((2, 2))]]
+)
 def test_strengths_that_make_no_graph_are_refused(bad: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match=r"strengths|strength is 0"):
         modules(bad)
@@ -58,7 +60,9 @@ def test_the_strength_through_a_weight_is_the_norm_of_what_a_feature_adds() -> N
 def test_through_a_linear_layer_jacobians_and_weights_give_the_same_strengths() -> None:
     network = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2)).requires_grad_(False)
     subject = in_float64(
-        Subject("test", network, network, torch.randn(30, 3), {}, {"out": lambda given: given}, lambda g, _: g)
+        Subject(
+            "test", network, network, torch.randn(30, 3), {}, {"out": lambda given: given}, lambda g, _: g
+        )
     )
     grams = {name: activation_gram(subject, name) for name in ("0", "1")}
     found = jacobian_interactions(subject, ("0", grams["0"]), ("1", grams["1"]))

@@ -61,7 +61,9 @@ def test_planted_ranks_are_recovered_per_input_stacked_and_late() -> None:
     # Each input has 2 channels of its own out of 6 early directions, all into the same 2 late ones.
     rng = np.random.default_rng(0)
     early, late = np.linalg.qr(rng.normal(size=(20, 6)))[0], np.linalg.qr(rng.normal(size=(9, 2)))[0]
-    blocks = np.stack([late @ rng.normal(size=(2, 2)) @ early[:, rng.permutation(6)[:2]].T for _ in range(60)])
+    blocks = np.stack(
+        [late @ rng.normal(size=(2, 2)) @ early[:, rng.permutation(6)[:2]].T for _ in range(60)]
+    )
     ranks = sums_of(torch.from_numpy(blocks)).spectrum().ranks()
     assert {side: of["numerical"] for side, of in ranks.items()} == {"stacked": 6, "late": 2, "per_input": 2}
 
