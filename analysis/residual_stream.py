@@ -1,0 +1,265 @@
+"""Channels of a causal transformer's residual stream: from after its first block to after its last, token to token.
+
+J_{t,s} = ∂r_last[t] / ∂r_first[s], a block of width × width per sequence, late token t and early token s = t − apart;
+it is zero for s > t. Same token (apart 0) and each distance are summed apart, as in `jacobian_spectrum`. Blocks are
+found as the model's list of as many modules as its configuration has hidden layers, which every causal model of
+`transformers` has. Where a row per late direction costs too much, rows are taken along fixed random orthonormal
+directions of the late stream: no rank is then above their number.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .control_networks import permuted_weights
+from .directions import Directions
+from .jacobian_spectrum import JacobianSpectrum, JacobianSums
+from .lens import Findings
+
+OnStep = Callable[[str], None]
+LONGEST = 1024
+"""Tokens of the longest context."""
+
+
+@dataclass(frozen=True)
+class ResidualSettings:
+    """Settings of the channels of a residual stream.
+
+    Attributes:
+        first: block after which the early stream is taken, from 0.
+        last: block after which the late one is; default the last.
+        apart: how many tokens the early one lies before the late one; 0 is the same token.
+        late_tokens: late tokens drawn per sequence.
+        rows: random late directions that rows are taken along; default every one.
+        sequences: at a time.
+        precision: `float64`, or `float32` for models that take too much memory.
+        directions: at most so many right singular vectors, of the same token, become directions.
+        tolerance: singular values above this share of the largest count for the numerical rank.
+        shown: singular values that the figures keep.
+        seed: of every draw.
+    """
+
+    first: int = 0
+    last: int | None = None
+    apart: tuple[int, ...] = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    late_tokens: int = 2
+    rows: int | None = None
+    sequences: int = 4
+    precision: str = "float64"
+    directions: int = 20
+    tolerance: float = 1e-6
+    shown: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("first", 0),
+            ("late_tokens", 1),
+            ("sequences", 1),
+            ("directions", 1),
+            ("shown", 1),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
+        if self.rows is not None and self.rows < 1:
+            raise ValueError(f"rows is {self.rows}: give at least 1, or leave it out for all")
+        if self.last is not None and self.last <= self.first:
+            raise ValueError(f"last is {self.last}: give a block after first, which is {self.first}")
+        if not self.apart or min(self.apart) < 0 or len(set(self.apart)) < len(self.apart):
+            raise ValueError(f"apart is {self.apart}: give different distances of at least 0 tokens")
+        if self.precision not in ("float32", "float64"):
+            raise ValueError(f"precision is {self.precision!r}: give 'float64' or 'float32'")
+        if not 1e-8 <= self.tolerance < 1:
+            raise ValueError(f"tolerance is {self.tolerance}: give 1e-8 to 1")
+
+
+def load_causal(path: str | Path) -> nn.Module:
+    """A causal model from a folder in the form of `transformers`, weights as safetensors; nothing is downloaded.
+
+    Raises:
+        ImportError: `transformers` is not installed.
+        ValueError: the folder holds no such model.
+    """
+    try:
+        from transformers import AutoModelForCausalLM
+    except ImportError:
+        raise ImportError("transformers is not installed: pip install 'goalcut[transformers]'") from None
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            str(path), local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"no causal model at {path} ({str(error).splitlines()[0]}): give a folder that save_pretrained wrote"
+        ) from None
+    assert isinstance(model, nn.Module)
+    return model.eval().requires_grad_(False)
+
+
+def residual_channels(
+    model: nn.Module,
+    tokens: Tensor,
+    settings: ResidualSettings | None = None,
+    *,
+    controls: Mapping[str, nn.Module] | None = None,
+    on_step: OnStep = lambda step: None,
+) -> Findings:
+    """Channels of a model's residual stream, beside those of the same model with permuted weights.
+
+    Args:
+        model: causal, of `transformers`, with its configuration at `.config`.
+        tokens: (sequences, context) whole numbers, context up to 1,024.
+        settings: default `ResidualSettings()`.
+        controls: further models to hold it against, such as an untrained one of the same configuration.
+        on_step: called with the name of each step as it begins.
+
+    Returns:
+        Findings. Directions: right singular vectors of the same token, in the space of the block that the early stream
+        is taken after. Figures: per model (`trained`, `permuted`, and those of `controls`) and distance in tokens:
+        singular values, ranks, energy E‖J‖² and `shared_late_space`.
+
+    Raises:
+        ValueError: tokens are of a wrong shape or range, the context is too long, or there is no such block.
+    """
+    settings = settings or ResidualSettings()
+    _check(model, tokens)
+    name, _ = _block(model, settings.first)
+    models = {"trained": model, "permuted": permuted_weights(model, seed=settings.seed), **(controls or {})}
+    figures: dict[str, Any] = {"context": tokens.shape[1], "sequences": len(tokens), "models": {}}
+    spectra: dict[str, dict[int, JacobianSpectrum]] = {}
+    for which, one in models.items():
+        on_step(f"residual stream, {which}")
+        spectra[which] = residual_spectra(one, tokens, settings)
+        figures["models"][which] = {
+            str(apart): {
+                "singular_values": spectrum.singular_values[: settings.shown].tolist(),
+                "energy": float(np.trace(spectrum.right)),
+                "ranks": spectrum.ranks(tolerance=settings.tolerance),
+                "shared_late_space": spectrum.shared_late_space(),
+                "blocks": spectrum.blocks,
+            }
+            for apart, spectrum in spectra[which].items()
+        }
+    same = spectra["trained"].get(0)
+    if same is None:
+        return Findings(figures)
+    values = same.singular_values
+    kept = min(settings.directions, int((values > settings.tolerance * values[0]).sum()))
+    found = Directions(
+        vectors=same.right_vectors[:kept].copy(),
+        singular_values=values[:kept],
+        profiles=np.zeros((0, kept)),
+        space=name,
+        source={"lens": "channels", "first": settings.first, "last": settings.last, "apart": 0},
+    )
+    return Findings(figures, {name: found})
+
+
+def residual_spectra(
+    model: nn.Module, tokens: Tensor, settings: ResidualSettings
+) -> dict[int, JacobianSpectrum]:
+    """Spectra of the stacked J_{t, t − apart}, per distance; distances that the context has no room for are left out.
+
+    Raises:
+        ValueError: there is no such block, tokens do not fit, or a Jacobian is not finite.
+    """
+    _check(model, tokens)
+    model = deepcopy(model).to(getattr(torch, settings.precision)).eval().requires_grad_(False)
+    _, early = _block(model, settings.first)
+    _, late = _block(model, -1 if settings.last is None else settings.last)
+    if early is late:
+        raise ValueError(f"first is {settings.first}, the last block: give an earlier one")
+    generator = torch.Generator().manual_seed(settings.seed)
+    device = next(model.parameters()).device
+    apart = [distance for distance in settings.apart if distance < tokens.shape[1]]
+    sums: dict[int, JacobianSums] = {}
+    pushes: Tensor | None = None
+    for part in tokens.split(settings.sequences):
+        first, last = _streams(model, early, late, part.to(device))
+        width = first.shape[2]
+        if pushes is None:
+            pushes = _late_directions(width, settings.rows, generator).to(last)
+        sequence = torch.arange(len(part), device=device)
+        # Late tokens are drawn where every distance has its early one.
+        room = tokens.shape[1] - max(apart)
+        for _ in range(settings.late_tokens):
+            t = max(apart) + torch.randint(room, (len(part),), generator=generator).to(device)
+            rows = []
+            for push in pushes:
+                pushed = torch.zeros_like(last)
+                pushed[sequence, t] = push
+                (row,) = torch.autograd.grad(last, first, pushed, retain_graph=True)
+                rows.append(torch.stack([row[sequence, t - distance] for distance in apart]))
+            J = torch.stack(rows, 2)  # (distances, sequences, rows, width)
+            for distance, blocks in zip(apart, J, strict=True):
+                if distance not in sums:
+                    sums[distance] = JacobianSums(len(pushes), width, seed=settings.seed, device=device)
+                sums[distance].add(blocks)
+    return {distance: one.spectrum() for distance, one in sums.items()}
+
+
+def _streams(model: nn.Module, early: nn.Module, late: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    kept: dict[str, Tensor] = {}
+
+    def leaf(module: nn.Module, arguments: object, given: Any) -> Any:
+        kept["early"] = _stream(given).detach().clone().requires_grad_()
+        return (kept["early"], *given[1:]) if isinstance(given, tuple) else kept["early"]
+
+    def end(module: nn.Module, arguments: object, given: Any) -> None:
+        kept["late"] = _stream(given)
+
+    handles = [early.register_forward_hook(leaf), late.register_forward_hook(end)]
+    try:
+        with torch.enable_grad():
+            model(input_ids=tokens, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return kept["early"], kept["late"]
+
+
+def _stream(given: Any) -> Tensor:
+    return given[0] if isinstance(given, tuple) else given
+
+
+def _block(model: nn.Module, index: int) -> tuple[str, nn.Module]:
+    count = int(getattr(getattr(model, "config", None), "num_hidden_layers", 0))
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            if not -count <= index < count:
+                raise ValueError(f"block is {index}: the model has {count}, from 0 to {count - 1}")
+            return f"{name}.{index % count}", module[index]
+    raise ValueError(f"no list of blocks in {type(model).__name__}: give a causal model of transformers")
+
+
+def _late_directions(width: int, rows: int | None, generator: torch.Generator) -> Tensor:
+    if rows is None or rows >= width:
+        return torch.eye(width, dtype=torch.float64)
+    drawn = torch.randn(width, rows, generator=generator, dtype=torch.float64)
+    return torch.linalg.qr(drawn)[0].T
+
+
+def _check(model: nn.Module, tokens: Tensor) -> None:
+    if (
+        tokens.ndim != 2
+        or tokens.is_floating_point()
+        or not 2 <= tokens.shape[1] <= LONGEST
+        or not len(tokens)
+    ):
+        raise ValueError(
+            f"tokens are whole numbers (sequences, 2 to {LONGEST}), got {tokens.dtype} {tuple(tokens.shape)}"
+        )
+    config = getattr(model, "config", None)
+    for limit, value in (("vocab_size", int(tokens.max()) + 1), ("max_position_embeddings", tokens.shape[1])):
+        most = getattr(config, limit, None)
+        if most is not None and value > most:
+            raise ValueError(f"tokens need a {limit} of {value}: the model has {most}; shorten or map them")
+    if int(tokens.min()) < 0:
+        raise ValueError(f"tokens go down to {int(tokens.min())}: give numbers of at least 0")
