@@ -4,7 +4,6 @@ Beside each claim: the untrained network and the trained one with its weights pe
 of the agreement with the covariance of late activations, what chance gives.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,10 +19,8 @@ from .effective_rank import effective_ranks
 from .jacobian_spectrum import JacobianSpectrum, JacobianSums, spectra_agree
 from .layer_activations import INPUTS, check_layers, hidden_layers, in_float64, tap
 from .layer_jacobian import jacobians
-from .lens import Findings
+from .lens import Findings, OnStep
 from .subject import Subject
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -72,14 +69,17 @@ class ChannelsSettings:
 
 
 def channels(
-    subject: Subject, settings: ChannelsSettings | None = None, *, on_step: OnStep = lambda step: None
+    subject: Subject,
+    settings: ChannelsSettings | None = None,
+    *,
+    on_step: OnStep = lambda what, done, of: None,
 ) -> Findings:
     """Channels between two layers of a subject, and the figures about them.
 
     Args:
         subject: a trained network, an untrained one, and inputs.
         settings: default `ChannelsSettings()`.
-        on_step: called with the name of each step as it begins.
+        on_step: told of each step as it begins.
 
     Returns:
         Findings. Directions: leading right singular vectors of the stacked Jacobian, over all activations of the early
@@ -111,11 +111,12 @@ def channels(
     }
     spectra = {}
     for which, network in networks.items():
-        on_step(f"Jacobians from {early} to {late}, {which}")
+        on_step(f"Jacobians from {early} to {late}, {which}", 0, 1)
         spectra[which], figures["networks"][which] = _between(exact.at(network), early, late, settings)
         figures["networks"][which]["offsets"] = {}
-        for first, second in _convolutions(exact):
-            on_step(f"offsets from {first} to {second}, {which}")
+        pairs = _convolutions(exact)
+        for done, (first, second) in enumerate(pairs):
+            on_step(f"offsets between convolutions, {which}", done, len(pairs))
             table = _offsets(exact.at(network), first, second, settings)
             figures["networks"][which]["offsets"][f"{first} to {second}"] = table
     directions = (

@@ -3,7 +3,7 @@
 Beside each claim: the neuron basis, random rotations, shuffled strengths or labels, and the untrained network.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,10 +18,8 @@ from .feature_basis import augmented, in_bases, in_feature_bases, is_transformab
 from .feature_selectivity import Selectivity, class_moments, selectivity
 from .interaction_graph import jacobian_interactions, modules, shuffled_modularity, weight_interactions
 from .layer_activations import check_layers, in_float64, layer_names, tap
-from .lens import Findings
+from .lens import Findings, OnStep
 from .subject import Subject
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,17 @@ class FeaturesSettings:
 
 
 def features(
-    subject: Subject, settings: FeaturesSettings | None = None, *, on_step: OnStep = lambda step: None
+    subject: Subject,
+    settings: FeaturesSettings | None = None,
+    *,
+    on_step: OnStep = lambda what, done, of: None,
 ) -> Findings:
     """Features of every layer of a subject, and the figures about them.
 
     Args:
         subject: a trained network, an untrained one, and inputs with labels.
         settings: default `FeaturesSettings()`.
-        on_step: called with the name of each step as it begins.
+        on_step: told of each step as it begins.
 
     Returns:
         Findings. Directions: per layer, its features without their constant part, strongest first, as unit vectors
@@ -89,17 +90,17 @@ def features(
     given: dict[str, dict[str, ActivationGram]] = {"trained": {}, "untrained": {}}
     taken: dict[str, dict[str, ActivationGram]] = {"trained": {}, "untrained": {}}
     for which, one in (("trained", exact), ("untrained", untrained)):
-        for name in names:
-            on_step(f"Gram matrices of {name}, {which}")
+        for done, name in enumerate(names):
+            on_step(f"Gram matrices, {which}", done, len(names))
             given[which][name] = activation_gram(one, name, batch=settings.batch)
             if is_transformable(one.layer(name)):
                 taken[which][name] = activation_gram(one, name, side="taken", batch=settings.batch)
     figures: dict[str, Any] = {"kind": subject.kind, "inputs": len(subject), "source": dict(subject.source)}
-    on_step("the network in features")
+    on_step("the network in features", 0, 1)
     figures["function"] = _function_kept(exact, taken["trained"], given["trained"])
     figures["layers"] = {}
-    for name in names:
-        on_step(f"selectivity in {name}")
+    for done, name in enumerate(names):
+        on_step("selectivity", done, len(names))
         figures["layers"][name] = {
             "units": len(given["trained"][name].gram) - 1,
             "norms": np.sqrt(given["trained"][name].eigenvalues[: settings.shown]).tolist(),
@@ -114,8 +115,8 @@ def features(
             "selectivity": _selectivities(exact, name, given["trained"][name], settings),
         }
     figures["weights"] = {}
-    for name in taken["trained"]:
-        on_step(f"interactions through {name}")
+    for done, name in enumerate(taken["trained"]):
+        on_step("interactions through weights", done, len(taken["trained"]))
         figures["weights"][name] = {
             which: _weight_graph(one, name, taken[which][name], given[which][name], settings)
             for which, one in (("trained", exact), ("untrained", untrained))
@@ -123,7 +124,7 @@ def features(
     if len(names) > 1:
         figures["graph"] = {}
         for which, one in (("trained", exact), ("untrained", untrained)):
-            on_step(f"the graph of all layers, {which}")
+            on_step(f"the graph of all layers, {which}", 0, 1)
             figures["graph"][which] = _chain_graph(one, names, given[which], settings)
     directions = {name: _directions(name, gram, settings) for name, gram in given["trained"].items()}
     return Findings(figures, directions)
@@ -134,7 +135,7 @@ def features_over_time(
     settings: FeaturesSettings | None = None,
     *,
     generalization: Mapping[int, float] | None = None,
-    on_step: OnStep = lambda step: None,
+    on_step: OnStep = lambda what, done, of: None,
 ) -> dict[str, Any]:
     """Number of independent features of every layer against training time, and against generalization.
 
@@ -142,7 +143,7 @@ def features_over_time(
         subjects: training time and subject, from `subject_of(run, time=…)`; all of one run and the same inputs.
         settings: of the lens.
         generalization: training time → how well the network does on what it was not trained on.
-        on_step: called with the name of each step as it begins.
+        on_step: told of each step as it begins.
 
     Returns:
         `times`; `layers`: name → side (`given`, `taken`) → definition → a number per time; `generalization` and
@@ -157,7 +158,7 @@ def features_over_time(
     for time, subject in subjects:
         if generalization is not None and time not in generalization:
             raise ValueError(f"generalization lacks time {time}: give it for every subject, or leave it out")
-        on_step(f"independent features at time {time}")
+        on_step(f"independent features at time {time}", 0, 1)
         exact = in_float64(subject)
         times.append(time)
         for name in settings.layers or layer_names(exact):

@@ -7,7 +7,7 @@ found as the model's list of as many modules as its configuration has hidden lay
 directions of the late stream: no rank is then above their number.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,8 @@ from torch import Tensor, nn
 from .control_networks import permuted_weights
 from .directions import Directions
 from .jacobian_spectrum import JacobianSpectrum, JacobianSums
-from .lens import Findings
+from .lens import Findings, OnStep
 
-OnStep = Callable[[str], None]
 LONGEST = 1024
 """Tokens of the longest context."""
 
@@ -109,7 +108,7 @@ def residual_channels(
     settings: ResidualSettings | None = None,
     *,
     controls: Mapping[str, nn.Module] | None = None,
-    on_step: OnStep = lambda step: None,
+    on_step: OnStep = lambda what, done, of: None,
 ) -> Findings:
     """Channels of a model's residual stream, beside those of the same model with permuted weights.
 
@@ -118,7 +117,7 @@ def residual_channels(
         tokens: (sequences, context) whole numbers, context up to 1,024.
         settings: default `ResidualSettings()`.
         controls: further models to hold it against, such as an untrained one of the same configuration.
-        on_step: called with the name of each step as it begins.
+        on_step: told of each step as it begins.
 
     Returns:
         Findings. Directions: right singular vectors of the same token, in the space of the block that the early stream
@@ -135,7 +134,7 @@ def residual_channels(
     figures: dict[str, Any] = {"context": tokens.shape[1], "sequences": len(tokens), "models": {}}
     spectra: dict[str, dict[int, JacobianSpectrum]] = {}
     for which, one in models.items():
-        on_step(f"residual stream, {which}")
+        on_step(f"residual stream, {which}", 0, 1)
         spectra[which] = residual_spectra(one, tokens, settings)
         figures["models"][which] = {
             str(apart): {

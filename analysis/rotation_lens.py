@@ -4,7 +4,7 @@ Beside each claim: the neuron basis, random rotations, PCA, ICA and the features
 inputs; the untrained network, and the same training on right and on shuffled targets; fits of X→Y and Y→Z apart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from .control_networks import trained_on_subject
 from .directions import Directions
 from .jacobian_chain import JacobianChain, chain_nodes, jacobian_chain, known_bases
 from .layer_activations import in_float64, tap
-from .lens import Findings
+from .lens import Findings, OnStep
 from .matched_bases import chance_cosine, matched_cosine, random_rotation
 from .rotated_network import rotated_network
 from .rotation_fit import (
@@ -34,7 +34,6 @@ from .sparse_jacobian import LossName, Sparsity, sparsity_loss
 from .subject import Subject
 from .superposition import superposition_table
 
-OnStep = Callable[[str], None]
 _STARTS: tuple[str, ...] = get_args(StartName)
 
 
@@ -108,7 +107,7 @@ def rotation(
     settings: RotationSettings | None = None,
     *,
     controls: Mapping[str, nn.Module] | None = None,
-    on_step: OnStep = lambda step: None,
+    on_step: OnStep = lambda what, done, of: None,
 ) -> Findings:
     """Fit rotations of a subject's hidden layers, and the figures about them.
 
@@ -116,7 +115,7 @@ def rotation(
         subject: a trained network, an untrained one, inputs, targets and a loss.
         settings: default `RotationSettings()`.
         controls: further networks to fit alike, such as one trained on shuffled labels for as long as the subject.
-        on_step: called with the name of each step as it begins.
+        on_step: told of each step as it begins.
 
     Returns:
         Findings. Directions: per hidden layer the rows of R of the best joint fit, those that move the next layer most
@@ -133,7 +132,7 @@ def rotation(
         )
     exact = in_float64(subject)
     nodes = chain_nodes(exact, settings.layers)
-    on_step("Jacobians of all pairs of layers")
+    on_step("Jacobians of all pairs of layers", 0, 1)
     sizes = {"inputs": settings.inputs, "blocks": settings.blocks, "seed": settings.seed}
     chain = jacobian_chain(exact, nodes, **sizes)
     loss = settings.sparsity()
@@ -149,7 +148,7 @@ def rotation(
     fits = []
     for index, name in enumerate(settings.starts):
         sign = 1 if index % 2 == 0 else -1
-        on_step(f"joint fit {index + 1} of {len(settings.starts)}, from {name}")
+        on_step("joint fits", index, len(settings.starts))
         start = start_bases(
             name, chain.fitted_on, chain.free, pca=pca, sign=sign, seed=settings.seed + 97 * index
         )
@@ -171,7 +170,7 @@ def rotation(
     every = {**bases, "joint": best.bases}
     orders: tuple[Order, ...] = ("forward", "backward")
     for order in orders:
-        on_step(f"fit {order}")
+        on_step(f"fit {order}", 0, 1)
         one = _fit(chain.fitted_on, chain.free, settings, None, order=order)
         every[order] = one.bases
         figures[order] = {"loss": one.loss, "matched_with_joint": _matched(one.bases, best.bases, chain)}
@@ -179,7 +178,7 @@ def rotation(
     figures["matched_with_joint"] = {
         name: _matched(of, best.bases, chain) for name, of in bases.items() if name != "random"
     }
-    on_step("fit to one input")
+    on_step("fit to one input", 0, 1)
     single = _fit(chain.one_input, chain.free, settings, None)
     figures["one_input"] = {
         "fitted_to_one": {"there": single.loss, "held_out": rotated_loss(chain.held_out, single.bases, loss)},
@@ -197,7 +196,7 @@ def rotation(
     figures["last_layer"] = _last_layer(chain, settings, on_step)
     figures["controls"] = {"trained": _gain(chain, settings, best)}
     for name, network in _control_networks(subject, settings, controls, on_step).items():
-        on_step(f"joint fit of a control: {name}")
+        on_step(f"joint fit of a control: {name}", 0, 1)
         figures["controls"][name] = _gain(
             jacobian_chain(exact.at(network.double()), nodes, **sizes), settings
         )
@@ -206,7 +205,7 @@ def rotation(
     ordered = {layer: _by_effect(chain, best, layer) for layer in chain.free}
     figures["images"] = _images(chain, best, ordered, settings)
     if settings.toy:
-        on_step("rotations of toy autoencoders")
+        on_step("rotations of toy autoencoders", 0, 1)
         figures["toy"] = superposition_table(loss, seed=settings.seed)
     directions = {
         nodes[layer]: _directions(nodes[layer], best, layer, ordered[layer], settings) for layer in chain.free
@@ -257,8 +256,8 @@ def _apart(chain: JacobianChain, settings: RotationSettings, on_step: OnStep) ->
     """Bases of Y from X→Y alone and from Y→Z alone, all three free where they may be."""
     found = {}
     last = len(chain.nodes) - 1
-    for layer in chain.free:
-        on_step(f"bases of {chain.nodes[layer]} from either side")
+    for done, layer in enumerate(chain.free):
+        on_step("bases from either side", done, len(chain.free))
         sides = []
         for pair, at in ((layer - 1, 1), (layer, 0)):
             free = [side for side in (0, 1) if 0 < pair + side < last]
@@ -281,7 +280,7 @@ def _apart(chain: JacobianChain, settings: RotationSettings, on_step: OnStep) ->
 
 def _last_layer(chain: JacobianChain, settings: RotationSettings, on_step: OnStep) -> dict[str, Any]:
     """A basis of the outputs fitted as well, from random starts: is it that of the outputs themselves?"""
-    on_step("basis of the outputs")
+    on_step("basis of the outputs", 0, 1)
     stack = [chain.fitted_on[-1]]
     starts = [start_bases("random", stack, [0, 1], seed=settings.seed + 7 * draw) for draw in range(3)]
     fit = min((_fit(stack, [0, 1], settings, start) for start in starts), key=lambda one: one.loss)
@@ -325,7 +324,7 @@ def _control_networks(
     networks: dict[str, nn.Module] = {"untrained": subject.at(subject.untrained).network}
     if settings.control_updates and subject.targets:
         for name, shuffled in (("trained here", False), ("trained here, shuffled targets", True)):
-            on_step(f"training a control: {name}")
+            on_step(f"training a control: {name}", 0, 1)
             networks[name] = trained_on_subject(
                 subject, shuffled=shuffled, updates=settings.control_updates, seed=settings.seed
             )

@@ -86,8 +86,8 @@ def assert_well_formed(found: Findings, spaces: dict[str, int]) -> None:
 
 
 def test_features_of_every_layer_with_controls(subject: Subject) -> None:
-    steps: list[str] = []
-    found = features(subject, FEATURES, on_step=steps.append)
+    steps: list[tuple[str, int, int]] = []
+    found = features(subject, FEATURES, on_step=lambda *step: steps.append(step))
     widths = {"1": 12, "3": 8, "5": 4}
     if subject.kind == "maze":
         widths = {"trunk.0": 16, "trunk.2": 16, "trunk.5": 128}
@@ -161,9 +161,12 @@ def test_directions_of_a_convolution_lie_as_its_activations_are_flattened() -> N
 
 
 def test_rotations_with_controls(subject: Subject) -> None:
-    steps: list[str] = []
+    steps: list[tuple[str, int, int]] = []
     found = rotation(
-        subject, ROTATION, controls={"permuted": permuted_weights(subject.network)}, on_step=steps.append
+        subject,
+        ROTATION,
+        controls={"permuted": permuted_weights(subject.network)},
+        on_step=lambda *step: steps.append(step),
     )
     maze = subject.kind == "maze"
     assert_well_formed(found, {"trunk.0": 16, "trunk.2": 16, "trunk.5": 128} if maze else {"1": 12, "3": 8})
