@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "measure exactly what it does on held-out levels",
     "analyze": "find directions by when they were trained",
     "ablate": "cut them out, beside controls",
+    "lens": "look at a trained network through other lenses, and compare them",
     "report": "write report.html and print a summary",
     "logs": "write a run's records for TensorBoard, W&B or as CSV",
     "mnist": "the baseline: the same for a classifier of MNIST",
@@ -19,6 +20,21 @@ COMMANDS = {
     "levels": "look at the levels of a world, and count them",
     "procgen": "all of it in Procgen's own maze",
 }
+_LENSES = {
+    "ansatz": "does WᵀW follow the average gradient outer product of its layer?",
+    "curvature": "how steep is the loss, along how many directions?",
+    "features": "do orthogonal features of layers mean more than neurons?",
+    "rotation": "in which basis do layers act sparsely on one another?",
+    "channels": "through how many channels does an early layer act on a late one?",
+    "compare": "cut the directions of every lens that was run, beside controls",
+}
+_LENS_USAGE = """usage: goalcut lens LENS RUN_DIRECTORY [settings]
+
+{commands}
+
+Each lens's settings:   goalcut lens LENS --help
+What each claims:       docs/lenses.md
+"""
 _USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD [settings]
 
 Find when a goal was learned, and cut it out.
@@ -40,7 +56,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0 if argv else 2)
     if argv[0] not in COMMANDS:
         _fail(2, f"command is {argv[0]!r}: give one of {', '.join(COMMANDS)}")
+    if argv[0] == "lens":
+        sys.exit(_guarded(lambda: _dispatch_lens(argv[1:])))
     sys.exit(_guarded(lambda: _dispatch(argv[0], argv[1:])))
+
+
+def _dispatch_lens(argv: list[str]) -> None:
+    if not argv or argv[0] in ("-h", "--help"):
+        listing = "\n".join(f"  {name:<11}{what}" for name, what in _LENSES.items())
+        print(_LENS_USAGE.format(commands=listing))
+        sys.exit(0 if argv else 2)
+    if argv[0] not in _LENSES:
+        raise _UsageError(f"lens is {argv[0]!r}: give one of {', '.join(_LENSES)}")
+    import tyro
+
+    from .lens_settings import LENS_COMMANDS
+
+    try:
+        command = tyro.cli(LENS_COMMANDS[argv[0]], args=argv[1:], prog=f"goalcut lens {argv[0]}")
+    except ValueError as error:
+        raise _UsageError(str(error)) from None
+
+    from ..agents.allocator import keep_freed_memory
+    from . import lens_steps
+
+    keep_freed_memory()
+    if argv[0] == "compare":
+        lens_steps.compare_step(command)
+    else:
+        lens_steps.lens_step(argv[0], command)
 
 
 def _dispatch(name: str, argv: list[str]) -> None:

@@ -3,6 +3,7 @@
 from . import digit_figures, digit_prose, digit_sections
 from .digit_inputs import DigitInputs
 from .inputs import dig
+from .lens_sections import lens_sections
 from .page import MeasureTable, Page, Plot, Section
 from .repeat import command
 from .sections import modules, profiles, spectra
@@ -32,6 +33,7 @@ def sections(inputs: DigitInputs) -> list[Section]:
         digit_sections.with_turning(inputs, in_time),
         digit_sections.with_pictures(inputs, modules(inputs)),
         digit_sections.cuts(inputs),
+        *lens_sections(inputs),
     ]
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from ..agents.files import RunFileError, read_json
 from ..agents.parameters import parameter_layout
 from ..agents.run_directory import RunDirectory
+from ..analysis.lenses import LENSES
 from .style import MeasureStyle, TimeAxis, finite, finites
 
 # Below this change of a measure its retention is a quotient of noise.
@@ -33,6 +34,7 @@ class Inputs(ABC, Generic[R]):
         profiles: (T, k) of the directions, or None.
         strengths: their singular values, (k,) or empty.
         measured: the records of `progress` that hold measures.
+        lenses: name → content of lenses/NAME.json, those that are there; `compare` is their comparison.
     """
 
     run_type: ClassVar[type[RunDirectory[Any]]]
@@ -57,6 +59,7 @@ class Inputs(ABC, Generic[R]):
     profiles: np.ndarray | None = None
     strengths: list[float | None] = field(default_factory=list)
     measured: list[dict[str, Any]] = field(default_factory=list)
+    lenses: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, directory: Path) -> Self:
@@ -79,6 +82,11 @@ class Inputs(ABC, Generic[R]):
             profiles=profiles,
             strengths=strengths,
             measured=[record for record in progress if record.get("measures")],
+            lenses={
+                name: found
+                for name in (*LENSES, "compare")
+                if (found := _optional_json(run.directory / "lenses" / f"{name}.json")) is not None
+            },
         )
 
     @cached_property

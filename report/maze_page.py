@@ -2,6 +2,7 @@
 
 from . import maze_prose, maze_sections, profile_figures
 from .inputs import dig
+from .lens_sections import lens_sections
 from .maze_gallery import gallery
 from .maze_inputs import MazeInputs
 from .page import MeasureTable, Page, Plot, Section
@@ -38,6 +39,7 @@ def sections(inputs: MazeInputs) -> list[Section]:
         profiles(inputs, lambda of_run: Plot(profile_figures.behaviour(inputs, of_run, both), 230)),
         modules(inputs),
         maze_sections.cuts(inputs),
+        *lens_sections(inputs),
     ]
 
 

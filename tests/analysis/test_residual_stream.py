@@ -1,5 +1,7 @@
 """Channels of a transformer's residual stream, on a small GPT-2 built from a configuration."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ from goalcut.analysis.residual_stream import (
 )
 
 pytest.importorskip("transformers", reason="of the extra goalcut[transformers]")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_torchvision() -> Iterator[None]:
+    """No model here needs it, and one that came with another tool may be of another build of torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torchvision", None)
+        yield
 
 
 @pytest.fixture(scope="module")

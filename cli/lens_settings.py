@@ -1,0 +1,171 @@
+"""What `goalcut lens` takes: a dataclass per lens, and one for the comparison of all of them."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import tyro
+
+from ..ablate.lens_compare import LensCompareSettings
+from ..agents.run_directory import check_device
+from ..analysis.ansatz_lens import AnsatzSettings
+from ..analysis.channels_lens import ChannelsSettings
+from ..analysis.curvature_lens import CurvatureSettings
+from ..analysis.features_lens import FeaturesSettings
+from ..analysis.rotation_lens import RotationSettings
+from .settings import RunDirectory
+
+
+@dataclass(frozen=True)
+class LensCommand:
+    """Look at a trained network through a lens.
+
+    Attributes:
+        directory: a trained run of mazes or digits.
+        inputs: training inputs that the lens looks through; fewer where there are no more.
+        input_seed: of the draw of inputs.
+        time: look at θ after so many rollouts (mazes) or updates (digits); default the end of training.
+        device: where network and inputs lie, `cpu` or `cuda`.
+    """
+
+    directory: RunDirectory
+    inputs: int = 2000
+    input_seed: int = 0
+    time: int | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        for name, least in (("inputs", 2), ("input_seed", 0), ("time", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}: give at least {least}")
+
+    @property
+    def settings(self) -> Any:
+        """Those of the lens."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class AnsatzCommand(LensCommand):
+    """Is WᵀW of each layer proportional to its average gradient outer product, and does that say anything about W?
+
+    Beside each cosine those of random matrices of W's spectrum and of W_0. Writes lenses/ansatz.json and the leading
+    eigenvectors of each layer's average gradient outer product. Example: `goalcut lens ansatz runs/demo`.
+
+    Attributes:
+        ansatz: settings of the lens.
+    """
+
+    ansatz: AnsatzSettings = field(default_factory=AnsatzSettings)
+
+    @property
+    def settings(self) -> AnsatzSettings:
+        """Those of the lens."""
+        return self.ansatz
+
+
+@dataclass(frozen=True)
+class CurvatureCommand(LensCommand):
+    """How steep is the loss around θ, along how many directions, and is θ a minimum at all?
+
+    Eigenpairs, spectrum and ranks of the Hessian and the Gauss–Newton matrix, and the learning coefficient. A maze
+    agent's loss is KL and value error against itself. Writes lenses/curvature.json and leading eigenvectors in
+    parameter space. Example: `goalcut lens curvature runs/demo --curvature.eigenpairs 40`.
+
+    Attributes:
+        curvature: settings of the lens.
+    """
+
+    curvature: CurvatureSettings = field(default_factory=CurvatureSettings)
+
+    @property
+    def settings(self) -> CurvatureSettings:
+        """Those of the lens."""
+        return self.curvature
+
+
+@dataclass(frozen=True)
+class FeaturesCommand(LensCommand):
+    """Do the orthogonal features of each layer mean more than its neurons, and mix less with those of the next?
+
+    Beside random rotations, shuffled labels and the untrained network. Writes lenses/features.json and the features of
+    each layer. Example: `goalcut lens features runs/demo`.
+
+    Attributes:
+        features: settings of the lens.
+    """
+
+    features: FeaturesSettings = field(default_factory=FeaturesSettings)
+
+    @property
+    def settings(self) -> FeaturesSettings:
+        """Those of the lens."""
+        return self.features
+
+
+@dataclass(frozen=True)
+class RotationCommand(LensCommand):
+    """Is there a basis of each hidden layer in which layers act sparsely on one another?
+
+    Beside neurons, random rotations, PCA, ICA and features, on held-out inputs, and on untrained networks. Writes
+    lenses/rotation.json and the rows of each rotation. Example: `goalcut lens rotation runs/demo --rotation.loss l1`.
+
+    Attributes:
+        rotation: settings of the lens.
+    """
+
+    rotation: RotationSettings = field(default_factory=RotationSettings)
+
+    @property
+    def settings(self) -> RotationSettings:
+        """Those of the lens."""
+        return self.rotation
+
+
+@dataclass(frozen=True)
+class ChannelsCommand(LensCommand):
+    """Through how many channels does an early layer act on a late one?
+
+    Beside the untrained network and the trained one with its weights permuted. Writes lenses/channels.json and leading
+    right singular vectors of the stacked Jacobian. Example: `goalcut lens channels runs/demo`.
+
+    Attributes:
+        channels: settings of the lens.
+    """
+
+    channels: ChannelsSettings = field(default_factory=ChannelsSettings)
+
+    @property
+    def settings(self) -> ChannelsSettings:
+        """Those of the lens."""
+        return self.channels
+
+
+@dataclass(frozen=True)
+class LensCompareCommand:
+    """Cut the leading directions of every lens that has been run, beside temporal SVD and random subspaces.
+
+    Writes lenses/compare.json: what each cut removes, keeps and breaks against its length, and the angles between the
+    lenses' subspaces. A killed comparison goes on with the same command. Example: `goalcut lens compare runs/demo`.
+
+    Attributes:
+        directory: a trained run with lenses.
+        compare: which cuts, judged how.
+    """
+
+    directory: RunDirectory
+    compare: Annotated[LensCompareSettings, tyro.conf.arg(name="")] = field(
+        default_factory=LensCompareSettings
+    )
+
+
+LENS_COMMANDS: dict[str, type] = {
+    "ansatz": AnsatzCommand,
+    "curvature": CurvatureCommand,
+    "features": FeaturesCommand,
+    "rotation": RotationCommand,
+    "channels": ChannelsCommand,
+    "compare": LensCompareCommand,
+}
+"""Second word of `goalcut lens` → what it takes."""

@@ -1,0 +1,185 @@
+"""One figure per lens, and the one that compares their cuts (plotly); controls are grey."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from .inputs import dig
+from .style import GREY, INK, PAID, PALE, PROXY, VIOLET, decimal, finite, finites, short
+
+LENS_COLOURS: Mapping[str, str] = {
+    "ansatz": PROXY,
+    "curvature": PAID,
+    "features": "#3f8f6b",
+    "rotation": VIOLET,
+    "channels": "#b4534b",
+    "temporal SVD": INK,
+}
+"""Name of a lens → its colour in the comparison."""
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+
+def ansatz(figures: Mapping[str, Any]) -> go.Figure:
+    """Cosine of WᵀW and M in each layer, beside its controls."""
+    rows = [row for row in figures.get("summary") or [] if isinstance(row, dict)]
+    marks = (
+        ("cosine_1", "W", {"color": INK, "size": 10}),
+        ("same_spectrum_1", "random, same spectrum", {"color": GREY, "size": 9, "symbol": "x-thin-open"}),
+        ("initial_1", "W_0", {"color": GREY, "size": 9, "symbol": "circle-open"}),
+        ("unrelated_1", "unrelated bases", {"color": PALE, "size": 8, "symbol": "line-ew-open"}),
+    )
+    names = [f"{row.get('layer')}, {row.get('of')}" for row in rows]
+    figure = go.Figure()
+    for key, name, marker in marks:
+        values = [finite(row.get(key)) for row in rows]
+        figure.add_scatter(x=names, y=values, mode="markers", name=name, marker=marker)
+    figure.update_yaxes(title={"text": "cosine of WᵀW and M"}, range=[-0.03, 1.05])
+    return figure
+
+
+def curvature(figures: Mapping[str, Any]) -> go.Figure:
+    """Leading eigenvalues of the matrices, over that of the Gauss–Newton matrix."""
+    values = {
+        "Hessian": (dig(figures, "hessian", "top", "values"), {"color": INK, "width": 2.5}),
+        "Gauss–Newton": (dig(figures, "gauss_newton", "loss", "top", "values"), {"color": PAID, "width": 2}),
+        "identity in place of the output Hessian": (
+            dig(figures, "gauss_newton", "identity", "top", "values"),
+            {"color": GREY, "width": 2, "dash": "dash"},
+        ),
+    }
+    return _spectra(values, "eigenvalue over the largest", "eigenvector")
+
+
+def features(figures: Mapping[str, Any]) -> go.Figure:
+    """η² of the ten strongest features of each layer and label, beside neurons, random rotations, shuffled labels."""
+    marks = (
+        (("features",), "features", {"color": INK, "size": 10}),
+        (("neurons",), "neurons", {"color": GREY, "size": 9, "symbol": "circle-open"}),
+        (("random_rotations",), "random rotations", {"color": GREY, "size": 9, "symbol": "x-thin-open"}),
+        (
+            ("shuffled_labels", "features"),
+            "shuffled labels",
+            {"color": PALE, "size": 8, "symbol": "line-ew-open"},
+        ),
+    )
+    told = {
+        f"{layer}, {label}": of
+        for layer, found in (figures.get("layers") or {}).items()
+        for label, of in (dig(found, "selectivity") or {}).items()
+    }
+    figure = go.Figure()
+    for path, name, marker in marks:
+        values = [finite(dig(of, *path, "explained_strongest")) for of in told.values()]
+        figure.add_scatter(x=list(told), y=values, mode="markers", name=name, marker=marker)
+    figure.update_yaxes(title={"text": "variance explained by the label"}, rangemode="tozero")
+    return figure
+
+
+def rotation(figures: Mapping[str, Any]) -> go.Figure:
+    """Held-out sparsity loss of every basis; that of the fit is dark."""
+    losses = {name: finite(dig(of, "held_out")) for name, of in (figures.get("bases") or {}).items()}
+    known = sorted(
+        ((name, loss) for name, loss in losses.items() if loss is not None), key=lambda item: -item[1]
+    )
+    fitted = ("joint", "forward", "backward")
+    figure = go.Figure(
+        go.Bar(
+            x=[loss for _, loss in known],
+            y=[name for name, _ in known],
+            orientation="h",
+            marker={"color": [INK if name in fitted else PALE for name, _ in known]},
+            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title={"text": "sparsity loss on held-out inputs"}, rangemode="tozero")
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def jacobians(figures: Mapping[str, Any]) -> list[go.Figure]:
+    """The last pair of layers' Jacobian before and after, its entries' root mean square over held-out inputs."""
+    images = figures.get("images") or {}
+    made = []
+    for when, said in (("before", "neurons"), ("after", "rotated")):
+        image = dig(images, next(reversed(images)), when, "mean") if images else None
+        if not image:
+            continue
+        figure = go.Figure(go.Heatmap(z=image, colorscale="Greys", zmin=0, zmax=1, showscale=False))
+        figure.update_yaxes(autorange="reversed", showticklabels=False)
+        figure.update_xaxes(title={"text": f"{next(reversed(images))}, {said}"}, showticklabels=False)
+        made.append(figure)
+    return made
+
+
+def channels(figures: Mapping[str, Any]) -> go.Figure:
+    """Singular values of the stacked Jacobian of each network, each over its own largest."""
+    looks = {
+        "trained": {"color": INK, "width": 2.5},
+        "untrained": {"color": GREY, "width": 2, "dash": "dot"},
+        "permuted": {"color": GREY, "width": 2, "dash": "dash"},
+    }
+    values = {name: (dig(figures, "networks", name, "singular_values"), line) for name, line in looks.items()}
+    return _spectra(values, "singular value over the largest", "channel")
+
+
+def compared(
+    rows: Sequence[Mapping[str, Any]], methods: Mapping[str, Any], what: str = "selectivity"
+) -> go.Figure:
+    """A figure of each change against its length: a line per lens and space with a point per k, controls grey.
+
+    Args:
+        rows: of compare.json, of one goal, or of each change its best goal; at full dose where there are several.
+        methods: name → lens, space, control.
+        what: `selectivity`, `navigation` or `kl`.
+    """
+    figure, used = go.Figure(), {}
+    ordered = sorted(methods, key=lambda name: not dig(methods, name, "control"))
+    for name in ordered:
+        of = [row for row in rows if row.get("method") == name and finite(row.get(what)) is not None]
+        if not of:
+            continue
+        lens, control = str(dig(methods, name, "lens")), bool(dig(methods, name, "control"))
+        used[lens] = used.get(lens, -1) + 1
+        of = sorted(of, key=lambda row: (row.get("k", 0), row.get("relative_norm", 0)))
+        colour = PALE if control else LENS_COLOURS.get(lens, GREY)
+        figure.add_scatter(
+            x=[finite(row.get("relative_norm")) for row in of],
+            y=[finite(row.get(what)) for row in of],
+            # Random steps have several lengths per k: a line through them would zigzag.
+            mode="markers" if control else "lines+markers",
+            name="random subspaces" if control else name,
+            legendgroup="random" if control else name,
+            showlegend=not control or used[lens] == 0,
+            line={"color": colour, "width": 1.5, "dash": _DASHES[used[lens] % len(_DASHES)]},
+            marker={"color": GREY if control else colour, "size": 5 if control else 7},
+            text=[_said(row, name) for row in of],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.update_xaxes(title={"text": "‖Δθ‖ / ‖θ − θ₀‖ or ‖Δh‖ / ‖h‖"}, rangemode="tozero")
+    if what == "kl":
+        figure.update_yaxes(title={"text": "KL (nats)"}, rangemode="tozero")
+    else:
+        figure.update_yaxes(title={"text": what})
+    return figure
+
+
+def _said(row: Mapping[str, Any], name: str) -> str:
+    return (
+        f"{name}<br>k = {row.get('k')}, dose {short(row.get('dose'))}, removes {row.get('removes')}<br>"
+        f"selectivity {decimal(row.get('selectivity'))}, navigation {decimal(row.get('navigation'))}, "
+        f"KL {short(row.get('kl'))}"
+    )
+
+
+def _spectra(values: Mapping[str, tuple[Any, dict[str, Any]]], y: str, x: str) -> go.Figure:
+    figure = go.Figure()
+    for name, (given, line) in values.items():
+        of = [value for value in finites(given) if value is not None]
+        if not of or of[0] <= 0:
+            continue
+        positive = [value / of[0] if value > 0 else None for value in of]
+        figure.add_scatter(x=list(range(1, len(of) + 1)), y=positive, mode="lines", name=name, line=line)
+    figure.update_yaxes(title={"text": y}, type="log")
+    figure.update_xaxes(title={"text": x})
+    return figure

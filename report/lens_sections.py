@@ -1,0 +1,162 @@
+"""Sections of the lenses that have been run on a network, and of their comparison; alike for mazes and digits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import lens_figures
+from .inputs import Inputs, dig
+from .lens_tables import compare_table, lens_table
+from .page import Exhibit, Plot, Section
+from .style import count, finite, short
+
+_TITLES: Mapping[str, str] = {
+    "ansatz": "Lens: do weights follow their gradients",
+    "curvature": "Lens: how steep the loss is",
+    "features": "Lens: orthogonal features",
+    "rotation": "Lens: bases of sparse action",
+    "channels": "Lens: channels between layers",
+}
+
+
+def lens_sections(inputs: Inputs[Any]) -> list[Section]:
+    """A section per lens that has been run, in the order of the table of lenses, then the comparison."""
+    sections = [_of_lens(name, inputs.lenses[name]) for name in _TITLES if name in inputs.lenses]
+    return sections + ([_comparison(inputs.lenses["compare"])] if "compare" in inputs.lenses else [])
+
+
+def _of_lens(name: str, saved: Mapping[str, Any]) -> Section:
+    figures, settings = saved.get("figures") or {}, saved.get("settings")
+    seen, time, unit = (dig(settings, "inputs"), dig(settings, "time"), saved.get("time_unit"))
+    lead = (
+        f"The claim on trial: {saved.get('claim')}. Looked at through at most {count(seen)} training inputs, at {unit} "
+        f"{count(time)}."
+    )
+    exhibits = {
+        "ansatz": _ansatz,
+        "curvature": _curvature,
+        "features": _features,
+        "rotation": _rotation,
+        "channels": _channels,
+    }[name](figures)
+    return Section(name, _TITLES[name], lead, exhibits, [lens_table(name, saved)])
+
+
+def _ansatz(figures: Mapping[str, Any]) -> list[Exhibit]:
+    rows = [row for row in figures.get("summary") or [] if isinstance(row, dict)]
+    beyond = sum(bool(row.get("beyond_controls_1")) for row in rows)
+    caption = (
+        f"The dark point is the ansatz; it says something about W only where it stands above the grey ones, which keep "
+        f"the gradients and change W: in {beyond} of {len(rows)} cases by more than two standard deviations."
+    )
+    return [Exhibit(caption, [Plot(lens_figures.ansatz(figures), 340)])]
+
+
+def _curvature(figures: Mapping[str, Any]) -> list[Exhibit]:
+    is_one = dig(figures, "minimum", "is_one")
+    caption = (
+        "Leading eigenvalues fall off as the number of steep directions says; the dashed line leaves out the output "
+        f"Hessian, and θ is {'' if is_one else 'not '}a minimum by the figures below."
+    )
+    return [Exhibit(caption, [Plot(lens_figures.curvature(figures), 340)])]
+
+
+def _features(figures: Mapping[str, Any]) -> list[Exhibit]:
+    caption = (
+        "Features mean more than neurons where the dark point lies above both open ones; shuffled labels are what "
+        "chance explains."
+    )
+    return [Exhibit(caption, [Plot(lens_figures.features(figures), 360)])]
+
+
+def _rotation(figures: Mapping[str, Any]) -> list[Exhibit]:
+    caption = (
+        "The shorter the bar, the sparser the Jacobians between layers in that basis; the dark ones were fitted, the "
+        "pale ones were not."
+    )
+    exhibits = [Exhibit(caption, [Plot(lens_figures.rotation(figures), 320)])]
+    images = [Plot(figure, 300) for figure in lens_figures.jacobians(figures)]
+    if images:
+        seen = "The mean size of the Jacobian's entries between the last two layers, before and after the rotation."
+        exhibits.append(Exhibit(seen, images, 2))
+    return exhibits
+
+
+def _channels(figures: Mapping[str, Any]) -> list[Exhibit]:
+    caption = (
+        f"Few channels from {figures.get('early')} to {figures.get('late')} would show as a line that falls sooner than "
+        "the grey ones, of the untrained network and of permuted weights."
+    )
+    return [Exhibit(caption, [Plot(lens_figures.channels(figures), 340)])]
+
+
+def _comparison(saved: Mapping[str, Any]) -> Section:
+    methods, goals = saved.get("methods") or {}, list(saved.get("goals") or {})
+    rows = [row for row in saved.get("rows") or [] if isinstance(row, dict)]
+    doses = [dose for row in rows if not _is_control(methods, row) and (dose := finite(row.get("dose")))]
+    # The full cut of each k; of random steps in parameter space every length.
+    shown = [row for row in rows if _is_step(methods, row) or row.get("dose") == max(doses, default=None)]
+    lead = (
+        "The leading k directions of each lens cut: what training moved along them taken back where they are of "
+        f"parameters, projected out where they are of a layer. Drawn at dose {short(max(doses, default=None))}; "
+        "lengths in different spaces are not alike, so compare each line with the grey points of its own space."
+    )
+    by_digit = len(goals) > 2
+    shares = (
+        {"any digit": _best_goal(shown)}
+        if by_digit
+        else {goal: [row for row in shown if row.get("removes") == goal] for goal in goals}
+    )
+    exhibits = [
+        Exhibit(
+            _seen(f"a cut removes {goal} alone", of, methods),
+            [Plot(lens_figures.compared(of, methods), 420)],
+        )
+        for goal, of in shares.items()
+    ]
+    once = next(iter(shares.values()), [])
+    sides = [what for what in ("navigation", "kl") if any(finite(row.get(what)) is not None for row in once)]
+    exhibits.append(
+        Exhibit(
+            "What the same cuts break: retention of finding the way, and KL from the trained network on ordinary inputs."
+            if len(sides) == 2
+            else "What the same cuts change on training inputs.",
+            [Plot(lens_figures.compared(once, methods, what), 360) for what in sides],
+            len(sides) or 1,
+        )
+    )
+    return Section("compare", "The lenses' cuts compared", lead, exhibits, [compare_table(saved)])
+
+
+def _seen(what: str, rows: list[dict[str, Any]], methods: Mapping[str, Any]) -> str:
+    found, random = (
+        max(
+            (row for row in rows if _is_control(methods, row) == control),
+            key=lambda row: finite(row.get("selectivity")) or 0.0,
+            default={},
+        )
+        for control in (False, True)
+    )
+    return (
+        f"At 1 {what}, at 0 nothing or everything; the highest line reaches {short(found.get('selectivity'))} "
+        f"({found.get('method', 'none')}), the highest grey point {short(random.get('selectivity'))}."
+    )
+
+
+def _best_goal(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each change the goal that it removes most selectively on tuning data."""
+    best: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (row.get("method"), row.get("k"), row.get("dose"))
+        if key not in best or (row.get("tuning_selectivity") or 0) > (
+            best[key].get("tuning_selectivity") or 0
+        ):
+            best[key] = row
+    return list(best.values())
+
+
+def _is_control(methods: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    return bool(dig(methods, str(row.get("method")), "control"))
+
+
+def _is_step(methods: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    return _is_control(methods, row) and row.get("space") == "parameters"

@@ -1,0 +1,250 @@
+"""What each lens found as a small table, every figure beside its control; the terminal prints the same ones."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .inputs import dig
+from .page import Table
+from .style import between, count, decimal, finites, short
+
+Saved = Mapping[str, Any]
+"""The content of lenses/NAME.json."""
+
+
+def lens_table(name: str, saved: Saved) -> Table:
+    """The table of one lens."""
+    return _TABLES[name](dict(saved.get("figures") or {}))
+
+
+def compare_table(saved: Saved) -> Table:
+    """The best change of each lens, space and goal within the budget, controls after the lenses."""
+    methods, rows, settings = saved.get("methods") or {}, [], dict(saved.get("settings") or {})
+    for goal, best in (saved.get("best") or {}).items():
+        for control in (False, True):
+            for method, row in best.items():
+                if bool(dig(methods, method, "control")) != control:
+                    continue
+                said = f"{method}: remove {goal}"
+                if row is None:
+                    rows.append((said, ["none"] + ["–"] * 5))
+                    continue
+                interval = between(row.get("selectivity_interval"))
+                rows.append(
+                    (
+                        said,
+                        [
+                            f"{count(row.get('k'))} × {short(row.get('dose'))}",
+                            short(row.get("relative_norm")),
+                            decimal(row.get("selectivity")) + (f" ({interval})" if interval else ""),
+                            decimal(dig(row, "retention", dig(saved, "goals", goal) or goal)),
+                            decimal(row.get("navigation")),
+                            short(row.get("kl")),
+                        ],
+                    )
+                )
+    caption = (
+        "The change of each lens that is most selective on tuning data, of relative length "
+        f"{short(settings.get('relative_norm'))} at most; selectivity and the rest on held-out data. "
+        "Random subspaces are the controls."
+    )
+    headings = ("cut", "k × dose", "‖Δ‖", "selectivity", "left of the goal", "navigation", "KL (nats)")
+    return Table(caption, headings, rows)
+
+
+def _ansatz(figures: dict[str, Any]) -> Table:
+    rows = [
+        (
+            f"{row.get('layer')}, {row.get('of')}",
+            [
+                decimal(row.get("cosine_1")),
+                decimal(row.get("same_spectrum_1")),
+                decimal(row.get("initial_1")),
+                decimal(row.get("unrelated_1")),
+                decimal(row.get("cosine_0.5")),
+                decimal(row.get("same_spectrum_0.5")),
+                f"{short(row.get('effective_rank'))} of {count(row.get('dimensions'))}",
+                decimal(row.get("distance")),
+            ],
+        )
+        for row in figures.get("summary") or []
+    ]
+    caption = (
+        "Cosine of WᵀW with the average gradient outer product M and with M^½, beside the same for random matrices of "
+        "W's spectrum and for W_0 under the same gradients; and how far those gradients are from a tight frame (0)."
+    )
+    headings = (
+        *("layer, gradient of", "W", "same spectrum", "W_0", "unrelated", "W, M^½", "same spectrum, M^½"),
+        *("effective rank of N", "distance from tight"),
+    )
+    return Table(caption, headings, rows, quiet=frozenset((1, 2, 3, 5)))
+
+
+def _curvature(figures: dict[str, Any]) -> Table:
+    at = dict(figures.get("minimum") or {})
+    top = {
+        "Hessian": dig(figures, "hessian", "top", "values"),
+        "Gauss–Newton": dig(figures, "gauss_newton", "loss", "top", "values"),
+    }
+    forms, coefficient = figures.get("forms"), figures.get("learning_coefficient")
+    rank = figures.get("rank")
+    rows = [
+        ("gradient norm", [short(at.get("gradient_norm")), "–", "0 at a minimum"]),
+        (
+            "‖H − G‖ / ‖H‖",
+            [decimal(dig(figures, "difference", "share")), "–", "0 where the network fits or is linear"],
+        ),
+        ("lowest over highest eigenvalue", [short(at.get("lowest_over_highest")), "–", "below 0: a saddle"]),
+    ]
+    rows += [
+        (f"largest eigenvalue, {name}", [short((finites(values) or [None])[0]), "–", ""])
+        for name, values in top.items()
+    ]
+    rows += [
+        (
+            "its share of the trace",
+            [
+                decimal(dig(forms, "top_share_of_trace")),
+                decimal(dig(forms, "top_share_of_trace_identity")),
+                "the identity in place of the output Hessian",
+            ],
+        ),
+    ]
+    for k, overlap in (dig(forms, "overlap") or {}).items():
+        said = f"overlap of the leading {k} with the identity's"
+        rows.append((said, [decimal(overlap), short(dig(forms, "chance", k)), "random subspaces"]))
+    for place, share in enumerate(finites(dig(rank, "loss", "shares"))):
+        counts = [finites(dig(rank, "loss", name)) for name in ("rank", "rank_null")]
+        untrained = finites(dig(rank, "loss_untrained", "rank"))
+        values = [of[place] if place < len(of) else None for of in (*counts, untrained)]
+        said = f"eigenvalues above {short(share)} of the largest, {count(dig(rank, 'inputs'))} inputs"
+        rows.append((said, [count(values[0]), count(values[1]), f"noise; untrained {count(values[2])}"]))
+    if coefficient:
+        value, error = short(dig(coefficient, "value")), short(dig(coefficient, "standard_error"))
+        rows.append(
+            (
+                "learning coefficient",
+                [f"{value} ± {error}", short(dig(coefficient, "quadratic")), "the quadratic bowl alone"],
+            )
+        )
+    caption = "The loss around θ, each figure beside what it is held against."
+    return Table(caption, ("figure", "here", "beside it", "which is"), rows, quiet=frozenset((1, 2)))
+
+
+def _features(figures: dict[str, Any]) -> Table:
+    rows = []
+    for layer, of in (figures.get("layers") or {}).items():
+        independent, weight = dig(of, "independent", "given"), dig(figures, "weights", layer, "trained")
+        held = [
+            f"{short(dig(independent, 'trained', 'participation'))} of {count(dig(of, 'units'))}",
+            short(dig(independent, "untrained", "participation")),
+        ]
+        mixed = [_modularity(dig(weight, basis)) for basis in ("features", "neurons")]
+        for label, told in (dig(of, "selectivity") or {"–": {}}).items():
+            strongest = [
+                dig(told, *path, "explained_strongest")
+                for path in (
+                    ("features",),
+                    ("neurons",),
+                    ("random_rotations",),
+                    ("shuffled_labels", "features"),
+                )
+            ]
+            rows.append((f"{layer}, {label}", [*held, *(decimal(value, 3) for value in strongest), *mixed]))
+    caption = (
+        "Independent features of each layer (participation ratio); the share of the variance of the ten strongest "
+        "that a label explains (η²); and modularity of the interactions through its weight, in brackets that of "
+        "shuffled ones."
+    )
+    headings = (
+        *("layer, label", "independent", "untrained", "η² features", "neurons", "random rotations"),
+        *("shuffled labels", "modularity features", "neurons"),
+    )
+    return Table(caption, headings, rows, quiet=frozenset((1, 3, 4, 5, 7)))
+
+
+def _modularity(graph: Any) -> str:
+    shuffled = [value for value in finites(dig(graph, "modularity_shuffled")) if value is not None]
+    beside = f" ({decimal(sum(shuffled) / len(shuffled), 3)})" if shuffled else ""
+    return decimal(dig(graph, "modularity"), 3) + beside
+
+
+def _rotation(figures: dict[str, Any]) -> Table:
+    rows = [
+        (
+            f"{name} basis",
+            [
+                decimal(dig(of, "held_out"), 3),
+                decimal(dig(of, "fitted_on"), 3),
+                _mean(dig(figures, "matched_with_joint", name)),
+                _mean(figures.get("chance")),
+            ],
+        )
+        for name, of in (figures.get("bases") or {}).items()
+    ]
+    rows += [
+        (f"fitted on the {name} network", [decimal(dig(of, "fitted"), 3), "–", "–", "–"])
+        for name, of in (figures.get("controls") or {}).items()
+        if name != "trained"
+    ]
+    apart = figures.get("apart") or {}
+    rows += [
+        (
+            f"{layer}: from before against from after",
+            ["–", "–", decimal(dig(of, "matched")), decimal(dig(of, "chance"))],
+        )
+        for layer, of in apart.items()
+    ]
+    caption = (
+        f"Sparsity loss ({dig(figures, 'loss', 'name')}; lower is sparser) of the Jacobians between layers, and how "
+        "far bases are the same (matched cosine), beside what random bases have."
+    )
+    headings = ("basis", "held-out loss", "loss fitted on", "matched with the fit", "by chance")
+    return Table(caption, headings, rows, quiet=frozenset((3,)))
+
+
+def _channels(figures: dict[str, Any]) -> Table:
+    rows = []
+    for name, of in (figures.get("networks") or {}).items():
+        ranks, shared, agreement = (
+            of.get("ranks"),
+            of.get("shared_late_space"),
+            dig(of, "covariance", "agreement"),
+        )
+        rows.append(
+            (
+                str(name),
+                [
+                    f"{count(dig(of, 'nodes', 'early'))} → {count(dig(of, 'nodes', 'late'))}",
+                    *(short(dig(ranks, "stacked", how)) for how in ("energy_90", "participation", "entropy")),
+                    short(dig(ranks, "per_input", "participation")),
+                    decimal(dig(shared, "other_half")),
+                    decimal(dig(shared, "chance")),
+                    decimal(dig(agreement, "cosine")),
+                    decimal(dig(agreement, "cosine_chance")),
+                ],
+            )
+        )
+    caption = (
+        f"Channels from {figures.get('early')} to {figures.get('late')}: effective ranks of the stacked Jacobian, the "
+        "share of what one half of the early nodes causes that lies in the other half's leading late directions, "
+        "and how far E[JJᵀ] and the covariance of late activations agree; untrained and permuted networks are the controls."
+    )
+    headings = (
+        *("network", "nodes", "90 % of energy", "participation", "entropy", "participation per input"),
+        *("shared late space", "by chance", "cosine with covariance", "by chance"),
+    )
+    return Table(caption, headings, rows, quiet=frozenset((6, 8)))
+
+
+def _mean(of: Any) -> str:
+    values = [value for value in finites(list((of or {}).values())) if value is not None]
+    return decimal(sum(values) / len(values)) if values else "–"
+
+
+_TABLES: Mapping[str, Callable[[dict[str, Any]], Table]] = {
+    "ansatz": _ansatz,
+    "curvature": _curvature,
+    "features": _features,
+    "rotation": _rotation,
+    "channels": _channels,
+}
