@@ -90,11 +90,13 @@ class ComparedLens:
     Attributes:
         lens: its name, `temporal SVD`, or `random`.
         space: `parameters`, or a layer.
+        entries: of a direction there.
         control: whether no one had to find the directions.
     """
 
     lens: str
     space: str
+    entries: int
     control: bool
 
 
@@ -137,7 +139,11 @@ class LensComparison(Comparison):
         self.methods: list[Method] = []
         self.of: dict[str, ComparedLens] = {}
         for lens, found in sets:
-            self._add(f"{lens} at {found.space}", ComparedLens(lens, found.space, False), found)
+            self._add(
+                f"{lens} at {found.space}",
+                ComparedLens(lens, found.space, found.vectors.shape[1], False),
+                found,
+            )
         self._add_controls([found for _, found in sets])
 
     def directions(self) -> dict[str, Directions]:
@@ -172,7 +178,7 @@ class LensComparison(Comparison):
         for space, width in spaces:
             for draw in range(settings.draws):
                 name = f"random {draw + 1} at {space}, {width} entries"
-                of = ComparedLens("random", space, True)
+                of = ComparedLens("random", space, width, True)
                 if space != "parameters":
                     self._add(name, of, self._drawn(space, width, draw))
                     continue

@@ -1,6 +1,9 @@
 """The command `goalcut`: settings in, steps run, one clear line where something is wrong."""
 
+import contextlib
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,10 +75,20 @@ def _dispatch_lens(argv: list[str]) -> None:
 
     from .lens_settings import LENS_COMMANDS
 
+    said = io.StringIO()
     try:
-        command = tyro.cli(LENS_COMMANDS[argv[0]], args=argv[1:], prog=f"goalcut lens {argv[0]}")
+        with contextlib.redirect_stderr(said):
+            command = tyro.cli(LENS_COMMANDS[argv[0]], args=argv[1:], prog=f"goalcut lens {argv[0]}")
     except ValueError as error:
         raise _UsageError(str(error)) from None
+    except SystemExit:
+        # What a nested settings class refuses tyro puts in a box of its own.
+        words = " ".join(line.strip("│ ") for line in said.getvalue().splitlines())
+        refused = re.search(r"Error parsing \S+: (.*?) ───", words)
+        if refused:
+            raise _UsageError(refused[1]) from None
+        print(said.getvalue(), end="", file=sys.stderr)
+        raise
 
     from ..agents.allocator import keep_freed_memory
     from . import lens_steps

@@ -83,8 +83,8 @@ def _rotation(figures: Mapping[str, Any]) -> list[Exhibit]:
 
 def _channels(figures: Mapping[str, Any]) -> list[Exhibit]:
     caption = (
-        f"Few channels from {figures.get('early')} to {figures.get('late')} would show as a line that falls sooner than "
-        "the grey ones, of the untrained network and of permuted weights."
+        f"Few channels from {figures.get('early')} to {figures.get('late')} would show as a line that falls sooner "
+        "than the grey ones, of the untrained network and of permuted weights."
     )
     return [Exhibit(caption, [Plot(lens_figures.channels(figures), 340)])]
 
@@ -117,9 +117,9 @@ def _comparison(saved: Mapping[str, Any]) -> Section:
     sides = [what for what in ("navigation", "kl") if any(finite(row.get(what)) is not None for row in once)]
     exhibits.append(
         Exhibit(
-            "What the same cuts break: retention of finding the way, and KL from the trained network on ordinary inputs."
+            "What the same cuts break: retention of finding the way, and KL from the trained network on its inputs."
             if len(sides) == 2
-            else "What the same cuts change on training inputs.",
+            else "What the same cuts change: KL from the trained network on its inputs.",
             [Plot(lens_figures.compared(once, methods, what), 360) for what in sides],
             len(sides) or 1,
         )

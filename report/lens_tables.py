@@ -227,7 +227,8 @@ def _channels(figures: dict[str, Any]) -> Table:
     caption = (
         f"Channels from {figures.get('early')} to {figures.get('late')}: effective ranks of the stacked Jacobian, the "
         "share of what one half of the early nodes causes that lies in the other half's leading late directions, "
-        "and how far E[JJᵀ] and the covariance of late activations agree; untrained and permuted networks are the controls."
+        "and how far E[JJᵀ] and the covariance of late activations agree; untrained and permuted networks are the "
+        "controls."
     )
     headings = (
         *("network", "nodes", "90 % of energy", "participation", "entropy", "participation per input"),

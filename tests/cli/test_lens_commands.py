@@ -1,0 +1,240 @@
+"""`goalcut lens`: every lens on a small maze run and a small MNIST run, their comparison, and the report of both."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from goalcut.agents.classification import DigitSettings
+from goalcut.agents.digit_run import DigitRun, train_digits
+from goalcut.agents.files import read_json
+from goalcut.agents.ppo import PPOSettings
+from goalcut.agents.run import Run, TrainSettings
+from goalcut.agents.training import train
+from goalcut.analysis.directions import Directions
+from goalcut.analysis.lenses import LENSES, look
+from goalcut.cli import main
+from goalcut.envs.worlds import CheeseInCorner
+from goalcut.report import write_report
+
+TINY = {
+    "ansatz": "--ansatz.directions 3 --ansatz.draws 2",
+    "curvature": "--curvature.inputs 20 --curvature.eigenpairs 3 --curvature.bottom 0 --curvature.probes 2 "
+    "--curvature.steps 4 --curvature.trace-probes 2 --curvature.rank-inputs 4 --curvature.measured 0 "
+    "--curvature.chains 0 --curvature.tolerance 0.1",
+    "features": "--features.directions 4 --features.draws 1 --features.restarts 1 --features.interaction-inputs 10",
+    "rotation": "--rotation.inputs 10 --rotation.blocks 10 --rotation.steps 3 --rotation.starts identity "
+    "--rotation.control-updates 0 --rotation.no-toy --rotation.directions 4",
+    "channels": "--channels.inputs 10 --channels.directions 4 --channels.late-cells 1",
+}
+INPUTS = ["--inputs", "60"]
+COMPARE = (
+    "--counts 1 3 --doses 1 --lengths 0.1 --draws 1 --levels 8 --choosing-levels 8 --images 40 --choosing-images 40 "
+    "--inputs 40"
+).split()
+RUNS = ("maze", "digits")
+
+
+def goalcut(*words: str | Path) -> int:
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    return int(end.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    directory, threads = tmp_path_factory.mktemp("lenses"), torch.get_num_threads()
+    maze = TrainSettings(
+        world=CheeseInCorner(size=5, corner_size=2),
+        ppo=PPOSettings(rollouts=2, num_envs=16, num_steps=8, minibatches=2, precision="float32"),
+        num_levels=64,
+        measure_every=0,
+        threads=1,
+    )
+    run = Run.create(directory / "maze", maze)
+    train(run)
+    digits = DigitSettings(
+        hidden=(12, 8), epochs=1, batch_size=64, learning_rate=0.05, record="none", measure_every=0, threads=1
+    )
+    classifier = DigitRun.create(directory / "digits", digits)
+    train_digits(classifier)
+    yield {"maze": run.directory, "digits": classifier.directory}
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def looked(trained: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both runs, looked at through every lens and compared."""
+    found = {}
+    for kind, directory in trained.items():
+        found[kind] = Path(shutil.copytree(directory, tmp_path_factory.mktemp("looked") / kind))
+        for name in LENSES:
+            assert goalcut("lens", name, found[kind], *INPUTS, *TINY[name].split()) == 0, name
+        assert goalcut("lens", "compare", found[kind], *COMPARE) == 0
+    return found
+
+
+def strict(path: Path) -> dict[str, Any]:
+    """JSON that holds neither NaN nor infinity."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{path} holds {word}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+@pytest.mark.parametrize("kind", RUNS)
+@pytest.mark.parametrize("name", LENSES)
+def test_a_lens_leaves_figures_settings_and_directions(looked: dict[str, Path], kind: str, name: str) -> None:
+    saved = strict(looked[kind] / "lenses" / f"{name}.json")
+    assert saved["figures"]
+    assert saved["settings"]["inputs"] == 60
+    assert saved["settings"][name]["seed"] == 0
+    assert saved["directions"]
+    for space, of in saved["directions"].items():
+        found = Directions.load(looked[kind] / "lenses" / f"{name}-{space}.safetensors")
+        assert found.space == space
+        assert found.vectors.shape == (of["count"], of["entries"])
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_every_lens_teaches_its_settings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert goalcut("lens", name, "--help") == 0
+    said = capsys.readouterr().out
+    for option in ("--inputs", "--input-seed", "--time", "--device", f"--{name}.seed"):
+        assert option in said, option
+
+
+def test_a_lens_is_not_run_again_unless_a_setting_is_another(
+    looked: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(looked["maze"], tmp_path / "again"))
+    path, words = run / "lenses" / "channels.json", [*INPUTS, *TINY["channels"].split()]
+    before = path.stat().st_mtime_ns
+    assert goalcut("lens", "channels", run, *words) == 0
+    assert path.stat().st_mtime_ns == before
+    assert goalcut("lens", "channels", run, *words, "--time", "0") == 0
+    assert path.stat().st_mtime_ns > before
+    assert strict(path)["settings"]["time"] == 0
+    # Cuts are of the trained network, so directions of another time are refused.
+    capfd.readouterr()
+    assert goalcut("lens", "compare", run, *COMPARE) == 1
+    assert "without --time" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_a_comparison_cuts_every_lens_beside_random_subspaces(looked: dict[str, Path], kind: str) -> None:
+    saved = strict(looked[kind] / "lenses" / "compare.json")
+    methods, goals = saved["methods"], set(saved["goals"])
+    assert {of["lens"] for of in methods.values()} == {*LENSES, "random"}
+    assert len(goals) == (2 if kind == "maze" else 10)
+    for name, of in methods.items():
+        rows = [row for row in saved["rows"] if row["method"] == name]
+        assert {row["removes"] for row in rows} == goals
+        assert {row["k"] for row in rows} <= {1, 3}
+        controls = [
+            other
+            for other in methods.values()
+            if other["control"] and (other["space"], other["entries"]) == (of["space"], of["entries"])
+        ]
+        assert len(controls) == 1, name
+    assert all(row["kl"] >= -1e-12 for row in saved["rows"])
+    assert any(row["relative_norm"] > 0 for row in saved["rows"])
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_angles_stand_beside_chance_in_the_spaces_that_lenses_share(
+    looked: dict[str, Path], kind: str
+) -> None:
+    angles = strict(looked[kind] / "lenses" / "compare.json")["angles"]
+    assert {("features", "rotation")} <= {
+        (row["a"].split(" at ")[0], row["b"].split(" at ")[0]) for row in angles
+    }
+    for row in angles:
+        assert len(row["angles"]) == row["k"]
+        assert row["overlap"] == pytest.approx(float((np.cos(np.radians(row["angles"])) ** 2).mean()))
+        assert row["chance"] == row["k"] / row["dimensions"]
+
+
+def test_a_killed_comparison_goes_on_where_it_stopped(
+    looked: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(looked["maze"], tmp_path / "killed"))
+    path = run / "lenses" / "compare.json"
+    whole = path.read_bytes()
+    path.unlink()
+    from goalcut.ablate.compare import Comparison
+
+    judged, judge_one = [], Comparison._judged
+
+    def stopping(self: Comparison, *about: Any) -> Any:
+        judged.append(about)
+        if len(judged) == 4:
+            raise OSError("stopped here")
+        return judge_one(self, *about)
+
+    monkeypatch.setattr(Comparison, "_judged", stopping)
+    assert goalcut("lens", "compare", run, *COMPARE) == 1
+    assert not path.exists()
+    assert goalcut("lens", "compare", run, *COMPARE) == 0
+    rows = len({(row["method"], row["k"], row["dose"]) for row in read_json(path)["rows"]})
+    assert len(judged) == rows + 1
+    assert path.read_bytes() == whole
+    assert not (run / "lenses" / "compare-rows.jsonl").exists()
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_the_report_has_a_section_per_lens_and_one_of_the_comparison(
+    looked: dict[str, Path], kind: str
+) -> None:
+    text = write_report(looked[kind]).read_text()
+    for name in (*LENSES, "compare"):
+        assert f'<section id="{name}">' in text
+    assert "random subspaces" in text
+
+
+def test_a_report_has_no_section_of_a_lens_that_was_not_run(trained: dict[str, Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained["maze"], tmp_path / "plain"))
+    text = write_report(run).read_text()
+    assert not any(f'<section id="{name}">' in text for name in (*LENSES, "compare"))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nothing"], 2, "lens is 'nothing'"),
+        (["features", "RUN", "--features.draws", "0"], 2, "draws is 0"),
+        (["features", "RUN", "--inputs", "1"], 2, "inputs is 1"),
+        (["features", "RUN", "--device", "tpu"], 2, "device is 'tpu'"),
+        (["compare", "RUN", "--counts", "0"], 2, "counts is (0,)"),
+        (["compare", "RUN"], 1, "has no lens to compare"),
+        (["features", "RUN", "--features.layers", "head"], 1, "head"),
+        (["ansatz", "RUN", "--ansatz.of", "reward"], 1, "reward"),
+        (["channels", "RUN", "--time", "9"], 1, "rollout-"),
+        (["rotation", "RUN", "--inputs", "20"], 1, "inputs is 256"),
+        (["features", "/nowhere"], 1, "is missing"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    trained: dict[str, Path], capfd: pytest.CaptureFixture[str], words: list[str], code: int, said: str
+) -> None:
+    assert goalcut("lens", *(trained["maze"] if word == "RUN" else word for word in words)) == code
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert line.startswith("goalcut: ")
+    assert said in line
+
+
+def test_no_lens_is_a_list_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert goalcut("lens") == 2
+    said = capsys.readouterr().out
+    assert all(name in said for name in (*LENSES, "compare"))
+
+
+def test_settings_of_another_lens_are_refused(trained: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match="give FeaturesSettings"):
+        look(Run(trained["maze"]), "features", LENSES["channels"].settings())
