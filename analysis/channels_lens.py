@@ -118,7 +118,9 @@ def channels(
             on_step(f"offsets from {first} to {second}, {which}")
             table = _offsets(exact.at(network), first, second, settings)
             figures["networks"][which]["offsets"][f"{first} to {second}"] = table
-    directions = {} if early == INPUTS else {early: _directions(exact, spectra["trained"], early, late, settings)}
+    directions = (
+        {} if early == INPUTS else {early: _directions(exact, spectra["trained"], early, late, settings)}
+    )
     return Findings(figures, directions)
 
 

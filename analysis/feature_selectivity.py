@@ -113,7 +113,9 @@ def selectivity(moments: ClassMoments, basis: np.ndarray | None = None) -> Selec
 
 def _codes(name: str, values: Tensor, inputs: int) -> tuple[Tensor, int]:
     if values.shape != (inputs,):
-        raise ValueError(f"label {name!r} is of shape {tuple(values.shape)}: give one number per input, ({inputs},)")
+        raise ValueError(
+            f"label {name!r} is of shape {tuple(values.shape)}: give one number per input, ({inputs},)"
+        )
     told = values >= 0
     classes, code = torch.unique(values[told], return_inverse=True)
     if len(classes) < 2:

@@ -16,7 +16,7 @@ from .directions import Directions
 from .feature_basis import augmented, in_bases, in_feature_bases, is_transformable
 from .feature_selectivity import Selectivity, class_moments, selectivity
 from .interaction_graph import jacobian_interactions, modules, shuffled_modularity, weight_interactions
-from .layer_activations import check_layers, in_float64, tap
+from .layer_activations import check_layers, in_float64, layer_names, tap
 from .lens import Findings
 from .subject import Subject
 
@@ -54,7 +54,9 @@ class FeaturesSettings:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
         if not 0 < self.tolerance < 1:
-            raise ValueError(f"tolerance is {self.tolerance}: give a share between 0 and 1, for instance 1e-6")
+            raise ValueError(
+                f"tolerance is {self.tolerance}: give a share between 0 and 1, for instance 1e-6"
+            )
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}: give at least 0")
 
@@ -80,7 +82,7 @@ def features(
     """
     settings = settings or FeaturesSettings()
     exact = in_float64(subject)
-    names = list(settings.layers or exact.layers)
+    names = list(settings.layers or layer_names(exact))
     check_layers(exact, names)
     untrained = exact.at(exact.untrained)
     given: dict[str, dict[str, ActivationGram]] = {"trained": {}, "untrained": {}}
@@ -157,7 +159,7 @@ def features_over_time(
         on_step(f"independent features at time {time}")
         exact = in_float64(subject)
         times.append(time)
-        for name in settings.layers or exact.layers:
+        for name in settings.layers or layer_names(exact):
             sides = ("given", "taken") if is_transformable(exact.layer(name)) else ("given",)
             for side in sides:
                 gram = activation_gram(exact, name, side=side, batch=settings.batch)
@@ -193,7 +195,8 @@ def _function_kept(
     before, after = tap(few, names), tap(rewritten, names)
     changes = {
         name: float(
-            (before.values[name] - after.values[name]).abs().max() / before.values[name].abs().max().clamp_min(1e-300)
+            (before.values[name] - after.values[name]).abs().max()
+            / before.values[name].abs().max().clamp_min(1e-300)
         )
         for name in names
     }

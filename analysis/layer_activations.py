@@ -66,9 +66,19 @@ def check_layers(subject: Subject, names: Sequence[str]) -> None:
             raise ValueError(f"layer is {name!r}: it gives whole numbers, which have no derivative")
 
 
+def layer_names(subject: Subject) -> list[str]:
+    """Names of the layers that a forward pass calls, in the order of the calls.
+
+    Raises:
+        ValueError: the network does not take the inputs.
+    """
+    tap(subject.of(slice(0, 1)), [])
+    return list(subject.layers)
+
+
 def hidden_layers(subject: Subject) -> list[str]:
     """Names of the layers that are called, without one whose values are an output already."""
-    names = list(subject.layers)
+    names = layer_names(subject)
     run = tap(subject.of(slice(0, 2)), [*names, *subject.outputs])
     return [name for name in names if not _is_an_output(run, name, subject)]
 

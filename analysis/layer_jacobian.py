@@ -41,7 +41,13 @@ class Jacobians:
 
 
 def jacobians(
-    subject: Subject, early: str, late: str, *, cells: int | None = None, seed: int = 0, batch: int | None = None
+    subject: Subject,
+    early: str,
+    late: str,
+    *,
+    cells: int | None = None,
+    seed: int = 0,
+    batch: int | None = None,
 ) -> Iterator[Jacobians]:
     """∂late/∂early, batch by batch over all inputs.
 
@@ -64,7 +70,9 @@ def jacobians(
         batch = max(1, _BATCH_BYTES // (8 * late_units * taken * one.values[early].numel()))
     generator = torch.Generator().manual_seed(seed)
     for part in batches(subject, batch):
-        chosen = torch.stack([torch.randperm(late_cells, generator=generator)[:taken] for _ in range(len(part))])
+        chosen = torch.stack(
+            [torch.randperm(late_cells, generator=generator)[:taken] for _ in range(len(part))]
+        )
         yield _of_batch(part, early, late, chosen.to(part.inputs.device))
 
 

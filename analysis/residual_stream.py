@@ -247,7 +247,12 @@ def _late_directions(width: int, rows: int | None, generator: torch.Generator) -
 
 
 def _check(model: nn.Module, tokens: Tensor) -> None:
-    if tokens.ndim != 2 or tokens.is_floating_point() or not 2 <= tokens.shape[1] <= LONGEST or not len(tokens):
+    if (
+        tokens.ndim != 2
+        or tokens.is_floating_point()
+        or not 2 <= tokens.shape[1] <= LONGEST
+        or not len(tokens)
+    ):
         raise ValueError(
             f"tokens are whole numbers (sequences, 2 to {LONGEST}), got {tokens.dtype} {tuple(tokens.shape)}"
         )
@@ -258,5 +263,3 @@ def _check(model: nn.Module, tokens: Tensor) -> None:
             raise ValueError(f"tokens need a {limit} of {value}: the model has {most}; shorten or map them")
     if int(tokens.min()) < 0:
         raise ValueError(f"tokens go down to {int(tokens.min())}: give numbers of at least 0")
-
-

@@ -52,7 +52,7 @@ def fit_rotations(
     kind: Kind = "orthogonal",
     steps: int = 200,
     learning_rate: float = 0.03,
-    entries: int = 400_000,
+    entries: int = 200_000,
     seed: int = 0,
 ) -> RotationFit:
     """Minimise the sparsity loss over the bases of the free layers.
@@ -100,9 +100,11 @@ def fit_rotations(
 
 def rotated(J: Tensor, R_late: np.ndarray, R_early: np.ndarray) -> Tensor:
     """Ĵ = R_late J R_early⁻¹ of blocks (B, m, n), normalised."""
-    late = torch.from_numpy(R_late).to(J)
-    inverse = torch.from_numpy(np.linalg.inv(R_early)).to(J)
-    return normalised(late @ J @ inverse)
+    if not _is_identity(R_late):
+        J = torch.from_numpy(R_late).to(J) @ J
+    if not _is_identity(R_early):
+        J = J @ torch.from_numpy(np.linalg.inv(R_early)).to(J)
+    return normalised(J)
 
 
 def rotated_loss(stacks: Sequence[Tensor], bases: Mapping[int, np.ndarray], sparsity: Sparsity) -> float:
@@ -164,7 +166,12 @@ def _minimised(
     generator: torch.Generator,
 ) -> dict[int, np.ndarray]:
     device = stacks[0].device
-    fixed = {layer: torch.from_numpy(R).float().to(device) for layer, R in bases.items()}
+    # The identity is left out of products: the basis of inputs can have a thousand dimensions.
+    fixed = {
+        layer: torch.from_numpy(R).float().to(device)
+        for layer, R in bases.items()
+        if layer not in free and not _is_identity(R)
+    }
     held = {layer: _parameter(bases[layer], kind).to(device) for layer in free}
     optimizer = torch.optim.Adam([p for one in held.values() for p in one.parameters()], lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
@@ -176,7 +183,9 @@ def _minimised(
             J = stacks[pair]
             if per_step[pair] < len(J):
                 J = J[torch.randperm(len(J), generator=generator)[: per_step[pair]].to(device)]
-            turned = R[pair + 1] @ J @ (R[pair].T if kind == "orthogonal" else torch.linalg.inv(R[pair]))
+            turned = R[pair + 1] @ J if pair + 1 in R else J
+            if pair in R:
+                turned = turned @ (R[pair].T if kind == "orthogonal" else torch.linalg.inv(R[pair]))
             if kind == "invertible":
                 turned = turned / turned.square().mean().sqrt()
             loss = loss + sparsity(turned) / len(pairs)
@@ -191,6 +200,10 @@ def _minimised(
         found = {layer: _matrix(one, kind).double().cpu().numpy() for layer, one in held.items()}
     # float32 leaves R orthogonal to 1e-6 only.
     return {layer: nearest_rotation(R) if kind == "orthogonal" else R for layer, R in found.items()}
+
+
+def _is_identity(R: np.ndarray) -> bool:
+    return np.array_equal(R, np.eye(len(R)))
 
 
 def _parameter(R: np.ndarray, kind: Kind) -> nn.Linear:
@@ -215,6 +228,8 @@ def _dimensions(stacks: Sequence[Tensor]) -> list[int]:
     dimensions = [int(stacks[0].shape[2])]
     for pair, J in enumerate(stacks):
         if J.shape[2] != dimensions[-1]:
-            raise ValueError(f"stack {pair} takes {J.shape[2]} units: the layer before gives {dimensions[-1]}")
+            raise ValueError(
+                f"stack {pair} takes {J.shape[2]} units: the layer before gives {dimensions[-1]}"
+            )
         dimensions.append(int(J.shape[1]))
     return dimensions

@@ -59,7 +59,9 @@ def normalised(J: Tensor) -> Tensor:
         raise ValueError(f"Jacobians are finite blocks (B, m, n), got shape {tuple(J.shape)}")
     size = J.square().mean().sqrt()
     if size == 0:
-        raise ValueError("every Jacobian is zero: the late layer does not depend on the early one at these inputs")
+        raise ValueError(
+            "every Jacobian is zero: the late layer does not depend on the early one at these inputs"
+        )
     return J / size
 
 

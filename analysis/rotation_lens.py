@@ -1,0 +1,486 @@
+"""The lens `rotation`: bases in which the Jacobians between adjacent layers are sparse, the function unchanged.
+
+Beside each claim: the neuron basis, random rotations, PCA, ICA and the features of the lens `features`; held-out
+inputs; the untrained network, and the same training on right and on shuffled targets; fits of X→Y and Y→Z apart.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .activation_gram import activation_gram
+from .control_networks import trained_on_subject
+from .directions import Directions
+from .feature_basis import is_transformable
+from .ica import independent_components
+from .layer_activations import INPUTS, LARGEST, check_layers, hidden_layers, in_float64, tap
+from .layer_jacobian import jacobians
+from .lens import Findings
+from .matched_bases import chance_cosine, matched_cosine, nearest_rotation, random_rotation
+from .rotated_network import rotated_network
+from .rotation_fit import Kind, RotationFit, fit_rotations, rotated, rotated_loss, start_bases
+from .sparse_jacobian import LossName, Sparsity, sparsity_loss
+from .subject import Subject
+from .superposition import superposition_table
+
+OnStep = Callable[[str], None]
+_STARTS = ("identity", "svd", "pca", "random")
+
+
+@dataclass(frozen=True)
+class RotationSettings:
+    """Settings of the lens.
+
+    Attributes:
+        layers: module names to rotate, in the order of the forward pass; empty is every hidden layer.
+        loss: `l1`, `log`, `hoyer` or `lp`, of `sparse_jacobian`.
+        epsilon: of `log`.
+        p: of `lp`.
+        kind: `orthogonal`, or `invertible` with rows of unit norm.
+        starts: what the joint fit is started from, each with the other sign of the determinant than the one before:
+            `identity`, `svd`, `pca` or `random`, as often as wanted.
+        inputs: of the subject, to fit on; as many more are held out.
+        blocks: Jacobians per pair of layers, drawn from those of all these inputs (and cells).
+        steps: of each fit.
+        learning_rate: of each fit.
+        control_updates: of training the controls on the subject's own inputs; 0 leaves them out.
+        toy: whether the toy autoencoder is looked at as well.
+        directions: at most so many rows of R per layer become directions.
+        shown: rows and columns of the images of Jacobians that the figures keep.
+        seed: of every draw.
+    """
+
+    layers: tuple[str, ...] = ()
+    loss: LossName = "log"
+    epsilon: float = 0.01
+    p: float = 0.5
+    kind: Kind = "orthogonal"
+    starts: tuple[str, ...] = ("identity", "svd", "pca", "random")
+    inputs: int = 128
+    blocks: int = 128
+    steps: int = 150
+    learning_rate: float = 0.05
+    control_updates: int = 300
+    toy: bool = True
+    directions: int = 20
+    shown: int = 48
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("inputs", 2),
+            ("blocks", 2),
+            ("steps", 1),
+            ("control_updates", 0),
+            ("directions", 1),
+            ("shown", 1),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}: give a number above 0")
+        if self.kind not in ("orthogonal", "invertible"):
+            raise ValueError(f"kind is {self.kind!r}: give 'orthogonal' or 'invertible'")
+        wrong = [start for start in self.starts if start not in _STARTS]
+        if wrong or not self.starts:
+            raise ValueError(f"starts is {self.starts}: give some of {', '.join(_STARTS)}")
+        self.sparsity()
+
+    def sparsity(self) -> Sparsity:
+        """The loss of these settings."""
+        return sparsity_loss(self.loss, epsilon=self.epsilon, p=self.p)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """Layers between which Jacobians are taken: inputs, the rotated ones, and an output; and the Jacobians."""
+
+    nodes: tuple[str, ...]
+    fitted_on: list[Tensor]
+    held_out: list[Tensor]
+    one_input: list[Tensor]
+
+    @property
+    def free(self) -> list[int]:
+        return list(range(1, len(self.nodes) - 1))
+
+
+def rotation(
+    subject: Subject,
+    settings: RotationSettings | None = None,
+    *,
+    controls: Mapping[str, nn.Module] | None = None,
+    on_step: OnStep = lambda step: None,
+) -> Findings:
+    """Fit rotations of a subject's hidden layers, and the figures about them.
+
+    Args:
+        subject: a trained network, an untrained one, inputs, targets and a loss.
+        settings: default `RotationSettings()`.
+        controls: further networks to fit alike, such as one trained on shuffled labels for as long as the subject.
+        on_step: called with the name of each step as it begins.
+
+    Returns:
+        Findings. Directions: per hidden layer the rows of R of the best joint fit, those that move the next layer most
+        first, over its units. Figures: `loss` (which one), `joint`, `forward`, `backward`, `bases` (losses of all bases
+        on inputs fitted on and held out), `one_input`, `apart`, `controls`, `last_layer`, `function`, `images`, `toy`.
+
+    Raises:
+        ValueError: a layer is unknown, not called or cannot be rotated; values are not finite; too few inputs.
+    """
+    settings = settings or RotationSettings()
+    if len(subject) < 2 * settings.inputs:
+        raise ValueError(
+            f"inputs is {settings.inputs}: {2 * settings.inputs} are needed and there are {len(subject)}"
+        )
+    exact = in_float64(subject)
+    nodes = _nodes(exact, settings)
+    on_step("Jacobians of all pairs of layers")
+    chain = _chain(exact, nodes, settings)
+    loss = settings.sparsity()
+    bases = _known_bases(exact, chain, settings)
+    pca = bases["pca"]
+    figures: dict[str, Any] = {
+        "kind": subject.kind,
+        "source": dict(subject.source),
+        "layers": list(nodes),
+        "loss": {"name": settings.loss, "epsilon": settings.epsilon, "p": settings.p, "kind": settings.kind},
+    }
+
+    fits = []
+    for index, name in enumerate(settings.starts):
+        sign = 1 if index % 2 == 0 else -1
+        on_step(f"joint fit {index + 1} of {len(settings.starts)}, from {name}")
+        start = start_bases(  # pyright: ignore[reportArgumentType]
+            name, chain.fitted_on, chain.free, pca=pca, sign=sign, seed=settings.seed + 97 * index
+        )
+        fits.append((name, sign, _fit(chain.fitted_on, chain.free, settings, start)))
+    best = min((fit for _, _, fit in fits), key=lambda fit: fit.loss)
+    figures["joint"] = [
+        {
+            "start": name,
+            "determinant": sign,
+            "loss_before": fit.start,
+            "loss": fit.loss,
+            "matched_with_best": _matched(fit.bases, best.bases, chain),
+        }
+        for name, sign, fit in fits
+    ]
+    figures["chance"] = {
+        nodes[layer]: chance_cosine(len(best.bases[layer]), seed=settings.seed) for layer in chain.free
+    }
+    every = {**bases, "joint": best.bases}
+    for order in ("forward", "backward"):
+        on_step(f"fit {order}")
+        one = _fit(chain.fitted_on, chain.free, settings, None, order=order)
+        every[order] = one.bases
+        figures[order] = {"loss": one.loss, "matched_with_joint": _matched(one.bases, best.bases, chain)}
+    figures["bases"] = {name: _losses(chain, of, loss) for name, of in every.items()}
+    figures["matched_with_joint"] = {
+        name: _matched(of, best.bases, chain) for name, of in bases.items() if name != "random"
+    }
+    on_step("fit to one input")
+    single = _fit(chain.one_input, chain.free, settings, None)
+    figures["one_input"] = {
+        "fitted_to_one": {"there": single.loss, "held_out": rotated_loss(chain.held_out, single.bases, loss)},
+        "fitted_to_many": {
+            "there": rotated_loss(chain.one_input, best.bases, loss),
+            "held_out": rotated_loss(chain.held_out, best.bases, loss),
+        },
+        "neurons": {
+            "there": rotated_loss(chain.one_input, bases["neurons"], loss),
+            "held_out": rotated_loss(chain.held_out, bases["neurons"], loss),
+        },
+        "matched": _matched(single.bases, best.bases, chain),
+    }
+    figures["apart"] = _apart(chain, settings, on_step)
+    figures["last_layer"] = _last_layer(chain, settings, on_step)
+    figures["controls"] = {"trained": _gain(chain, settings, best)}
+    for name, network in _control_networks(subject, settings, controls, on_step).items():
+        on_step(f"joint fit of a control: {name}")
+        figures["controls"][name] = _gain(_chain(exact.at(network.double()), nodes, settings), settings)
+    rotations = {nodes[layer]: best.bases[layer] for layer in chain.free}
+    figures["function"] = _function_kept(exact, rotations)
+    ordered = {layer: _by_effect(chain, best, layer) for layer in chain.free}
+    figures["images"] = _images(chain, best, ordered, settings)
+    if settings.toy:
+        on_step("rotations of toy autoencoders")
+        figures["toy"] = superposition_table(loss, seed=settings.seed)
+    directions = {
+        nodes[layer]: _directions(nodes[layer], best, layer, ordered[layer], settings) for layer in chain.free
+    }
+    return Findings(figures, directions)
+
+
+def _nodes(subject: Subject, settings: RotationSettings) -> tuple[str, ...]:
+    hidden = hidden_layers(subject)
+    layers = list(settings.layers or hidden)
+    check_layers(subject, layers)
+    for name in layers:
+        if not is_transformable(subject.layer(name)):
+            raise ValueError(f"layer {name!r} is a {type(subject.layer(name)).__name__}: give linear ones")
+        if name not in hidden:
+            raise ValueError(f"layer {name!r} gives an output already: give layers before it")
+    return (INPUTS, *layers, next(iter(subject.outputs)))
+
+
+def _chain(subject: Subject, nodes: tuple[str, ...], settings: RotationSettings) -> _Chain:
+    n = settings.inputs
+    parts = (subject.of(slice(0, n)), subject.of(slice(n, 2 * n)), subject.of(slice(0, 1)))
+    stacks = [[_blocks(part, early, late, settings) for early, late in pairwise(nodes)] for part in parts]
+    return _Chain(nodes, *stacks)
+
+
+def _blocks(subject: Subject, early: str, late: str, settings: RotationSettings) -> Tensor:
+    """Some of the Jacobians (late units, early units) of every input and pair of cells that is not all zero."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    found = []
+    for one in jacobians(subject, early, late, cells=1, seed=settings.seed):
+        rows = one.rows.flatten(0, 1)  # (B, late, early, cells)
+        if early == INPUTS and one.late_grid == (1, 1):
+            rows = rows.flatten(2)[..., None]  # a pixel is a unit to a linear layer
+        # Of each input as many cells as are wanted, drawn among those that act at all.
+        blocks = rows.permute(0, 3, 1, 2)
+        wanted = max(1, -(-settings.blocks // len(subject)))
+        acts = blocks.flatten(2).any(2).cpu()
+        for of_input, acting in zip(blocks, acts, strict=True):
+            cells = acting.nonzero()[:, 0]
+            cells = cells[torch.randperm(len(cells), generator=generator)[:wanted]]
+            found.append(of_input[cells.to(blocks.device)].float())
+    stacked = torch.cat(found)
+    if not len(stacked):
+        raise ValueError(f"{late!r} does not depend on {early!r} at any of {len(subject)} inputs")
+    if torch.equal(stacked, stacked[:1].expand_as(stacked)):
+        return stacked[:1]  # linear: every input has the same Jacobian
+    order = torch.randperm(len(stacked), generator=generator)[: settings.blocks]
+    return stacked[order.to(stacked.device)]
+
+
+def _known_bases(
+    subject: Subject, chain: _Chain, settings: RotationSettings
+) -> dict[str, dict[int, np.ndarray]]:
+    """Bases that are not fitted: neurons, a random one, PCA, ICA, and the features of Gram matrices."""
+    seen = subject.of(slice(0, settings.inputs))
+    ends = {0: chain.fitted_on[0].shape[2], len(chain.nodes) - 1: chain.fitted_on[-1].shape[1]}
+    fixed = {layer: np.eye(n) for layer, n in ends.items()}
+    found: dict[str, dict[int, np.ndarray]] = {
+        name: dict(fixed) for name in ("neurons", "random", "pca", "ica", "features")
+    }
+    for layer in chain.free:
+        gram = activation_gram(seen, chain.nodes[layer])
+        n = len(gram.gram) - 1
+        if n > LARGEST:
+            raise ValueError(f"layer {chain.nodes[layer]!r} has {n} units: give one of at most {LARGEST}")
+        found["neurons"][layer] = np.eye(n)
+        found["random"][layer] = random_rotation(n, settings.seed + layer)
+        found["pca"][layer] = np.linalg.eigh(gram.covariance)[1].T[::-1].copy()
+        rows = gram.basis[:-1].T  # n + 1 features of n units; the one that is mostly the constant goes
+        kept = np.sort(np.argsort(-np.linalg.norm(rows, axis=1))[:n])
+        found["features"][layer] = nearest_rotation(rows[kept])
+        found["ica"][layer] = _ica(seen, chain.nodes[layer], settings.seed)
+    return found
+
+
+def _ica(subject: Subject, layer: str, seed: int) -> np.ndarray:
+    """Components of a layer's activations, made a whole orthogonal basis."""
+    h = tap(subject, [layer]).units(layer).transpose(1, 2).flatten(0, 1).cpu().numpy()
+    if len(h) > 4096:
+        h = h[np.random.default_rng(seed).permutation(len(h))[:4096]]
+    rows = independent_components(h, seed=seed, sweeps=50)
+    n = h.shape[1]
+    if len(rows) < n:  # fewer components than units: any basis of what they leave out
+        rest = np.linalg.svd(rows)[2][len(rows) :]
+        rows = np.concatenate([rows, rest])
+    return nearest_rotation(rows)
+
+
+def _fit(
+    stacks: list[Tensor],
+    free: list[int],
+    settings: RotationSettings,
+    starts: Mapping[int, np.ndarray] | None,
+    order: Any = "joint",
+) -> RotationFit:
+    return fit_rotations(
+        stacks,
+        free,
+        settings.sparsity(),
+        starts=starts,
+        order=order,
+        kind=settings.kind,
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+    )
+
+
+def _losses(chain: _Chain, bases: Mapping[int, np.ndarray], loss: Sparsity) -> dict[str, Any]:
+    """On inputs fitted on and held out, the mean and that of each pair of layers (held out)."""
+    pairs = {
+        f"{early} to {late}": float(loss(rotated(J, bases[index + 1], bases[index])))
+        for index, ((early, late), J) in enumerate(zip(pairwise(chain.nodes), chain.held_out, strict=True))
+    }
+    return {
+        "fitted_on": rotated_loss(chain.fitted_on, bases, loss),
+        "held_out": float(np.mean(list(pairs.values()))),
+        "held_out_pairs": pairs,
+    }
+
+
+def _matched(A: Mapping[int, np.ndarray], B: Mapping[int, np.ndarray], chain: _Chain) -> dict[str, float]:
+    return {chain.nodes[layer]: matched_cosine(A[layer], B[layer]) for layer in chain.free}
+
+
+def _apart(chain: _Chain, settings: RotationSettings, on_step: OnStep) -> dict[str, Any]:
+    """Bases of Y from X→Y alone and from Y→Z alone, all three free where they may be."""
+    found = {}
+    last = len(chain.nodes) - 1
+    for layer in chain.free:
+        on_step(f"bases of {chain.nodes[layer]} from either side")
+        sides = []
+        for pair, at in ((layer - 1, 1), (layer, 0)):
+            free = [side for side in (0, 1) if 0 < pair + side < last]
+            sides.append(_fit([chain.fitted_on[pair]], free, settings, None).bases[at])
+        # Both started from the identity: what they have kept of it would count as agreement.
+        started = [matched_cosine(R, np.eye(len(R))) for R in sides]
+        random = []
+        for pair, at in ((layer - 1, 1), (layer, 0)):
+            free = [side for side in (0, 1) if 0 < pair + side < last]
+            starts = start_bases("random", [chain.fitted_on[pair]], free, seed=settings.seed + 31 * pair)
+            random.append(_fit([chain.fitted_on[pair]], free, settings, starts).bases[at])
+        found[chain.nodes[layer]] = {
+            "matched": matched_cosine(*sides),
+            "matched_from_random_starts": matched_cosine(*random),
+            "each_with_identity": started,
+            "chance": chance_cosine(len(sides[0]), seed=settings.seed),
+        }
+    return found
+
+
+def _last_layer(chain: _Chain, settings: RotationSettings, on_step: OnStep) -> dict[str, Any]:
+    """A basis of the outputs fitted as well, from random starts: is it that of the outputs themselves?"""
+    on_step("basis of the outputs")
+    stack = [chain.fitted_on[-1]]
+    starts = [start_bases("random", stack, [0, 1], seed=settings.seed + 7 * draw) for draw in range(3)]
+    fit = min((_fit(stack, [0, 1], settings, start) for start in starts), key=lambda one: one.loss)
+    n = len(fit.bases[1])
+    return {
+        "output": chain.nodes[-1],
+        "matched_with_identity": matched_cosine(fit.bases[1], np.eye(n)),
+        "chance": chance_cosine(n, seed=settings.seed),
+        "loss": fit.loss,
+    }
+
+
+def _gain(chain: _Chain, settings: RotationSettings, fit: RotationFit | None = None) -> dict[str, float]:
+    """Held-out loss fitted, of neurons and of random rotations, and how much lower the fitted one is."""
+    fit = fit or _fit(chain.fitted_on, chain.free, settings, None)
+    loss = settings.sparsity()
+    neurons = {layer: np.eye(len(R)) for layer, R in fit.bases.items()}
+    random = {
+        layer: random_rotation(len(R), settings.seed + layer) if layer in chain.free else R
+        for layer, R in neurons.items()
+    }
+    held = {
+        name: rotated_loss(chain.held_out, bases, loss)
+        for name, bases in (("fitted", fit.bases), ("neurons", neurons), ("random", random))
+    }
+    return {
+        **held,
+        "below_neurons": 1 - held["fitted"] / held["neurons"],
+        "below_random": 1 - held["fitted"] / held["random"],
+    }
+
+
+def _control_networks(
+    subject: Subject,
+    settings: RotationSettings,
+    controls: Mapping[str, nn.Module] | None,
+    on_step: OnStep,
+) -> dict[str, nn.Module]:
+    networks: dict[str, nn.Module] = {"untrained": subject.at(subject.untrained).network}
+    if settings.control_updates and subject.targets:
+        for name, shuffled in (("trained here", False), ("trained here, shuffled targets", True)):
+            on_step(f"training a control: {name}")
+            networks[name] = trained_on_subject(
+                subject, shuffled=shuffled, updates=settings.control_updates, seed=settings.seed
+            )
+    return networks | {name: subject.at(network).network for name, network in (controls or {}).items()}
+
+
+def _function_kept(subject: Subject, rotations: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    few = subject.of(slice(0, 64))
+    turned = few.at(rotated_network(few.network, rotations))
+    names = list(rotations)
+    before, after = tap(few, names), tap(turned, names)
+    changes = {
+        name: float(
+            (before.values[name] - after.values[name]).abs().max()
+            / before.values[name].abs().max().clamp_min(1e-300)
+        )
+        for name in names
+    }
+    return {"relative_change": changes, "largest": max(changes.values()), "dtype": "float64"}
+
+
+def _by_effect(chain: _Chain, fit: RotationFit, layer: int) -> tuple[np.ndarray, np.ndarray]:
+    """Order of a layer's directions by how much they move the next layer, and how much, in that order."""
+    J = rotated(chain.fitted_on[layer], fit.bases[layer + 1], fit.bases[layer])
+    effect = J.square().sum(1).mean(0).sqrt().double().cpu().numpy()
+    order = np.argsort(-effect, kind="stable")
+    return order, effect[order]
+
+
+def _images(
+    chain: _Chain,
+    fit: RotationFit,
+    ordered: Mapping[int, tuple[np.ndarray, np.ndarray]],
+    settings: RotationSettings,
+) -> dict[str, Any]:
+    """Per pair of layers, before and after: entries' root mean square over blocks, and one block, largest entry 1."""
+    found = {}
+    for pair, (early, late) in enumerate(pairwise(chain.nodes)):
+        J = chain.held_out[pair]
+        eye = [np.eye(J.shape[2]), np.eye(J.shape[1])]
+        after = rotated(J, fit.bases[pair + 1], fit.bases[pair])
+        for side, layer in ((2, pair), (1, pair + 1)):
+            if layer in ordered:
+                order = torch.from_numpy(ordered[layer][0].copy()).to(after.device)
+                after = after.index_select(side, order)
+        found[f"{early} to {late}"] = {
+            name: {
+                "mean": _image(X.square().mean(0).sqrt(), settings.shown),
+                "one": _image(X[0], settings.shown),
+            }
+            for name, X in (("before", rotated(J, eye[1], eye[0])), ("after", after))
+        }
+    return found
+
+
+def _image(X: Tensor, shown: int) -> list[list[float]]:
+    X = X[:shown, :shown]
+    return (X / X.abs().max().clamp_min(1e-30)).double().cpu().numpy().round(4).tolist()
+
+
+def _directions(
+    name: str,
+    fit: RotationFit,
+    layer: int,
+    ordered: tuple[np.ndarray, np.ndarray],
+    settings: RotationSettings,
+) -> Directions:
+    order, effect = (values[: settings.directions] for values in ordered)
+    rows = fit.bases[layer][order]
+    return Directions(
+        vectors=rows / np.linalg.norm(rows, axis=1, keepdims=True),
+        singular_values=effect,
+        profiles=np.zeros((0, len(rows))),
+        space=name,
+        source={"lens": "rotation", "layer": name, "loss": settings.loss, "kind": settings.kind},
+    )
