@@ -24,7 +24,7 @@ from .sparse_jacobian import Sparsity, normalised
 
 Kind = Literal["orthogonal", "invertible"]
 Order = Literal["joint", "forward", "backward"]
-_VOLUME = 0.1
+_VOLUME = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def fit_rotations(
     entries: int = 200_000,
     seed: int = 0,
 ) -> RotationFit:
-    """Minimise the sparsity loss over the bases of the free layers.
+    """Minimise the sparsity loss over the bases of the free layers; a joint fit never ends above its start.
 
     Args:
         stacks: J_l, (B_l, n_{l+1}, n_l) each, l = 0 … L − 1.
@@ -84,7 +84,7 @@ def fit_rotations(
     if unknown or not free:
         raise ValueError(f"free is {list(free)}: give some of the layers 0 to {len(dimensions) - 1}")
     stacks = [normalised(J.float()) for J in stacks]
-    began = rotated_loss(stacks, bases, sparsity)
+    before, began = dict(bases), rotated_loss(stacks, bases, sparsity)
     generator = torch.Generator().manual_seed(seed)
     settings = (sparsity, kind, steps, learning_rate, entries, generator)
     if order == "joint":
@@ -95,7 +95,10 @@ def fit_rotations(
             if not 0 <= pair < len(stacks):
                 raise ValueError(f"{order} cannot fit layer {layer}: there is no layer on that side of it")
             bases |= _minimised(stacks, bases, [layer], [pair], *settings)
-    return RotationFit(bases, rotated_loss(stacks, bases, sparsity), began)
+    ended = rotated_loss(stacks, bases, sparsity)
+    if order == "joint" and ended > began:  # too large a step from a good start
+        return RotationFit(before, began, began)
+    return RotationFit(bases, ended, began)
 
 
 def rotated(J: Tensor, R_late: np.ndarray, R_early: np.ndarray) -> Tensor:

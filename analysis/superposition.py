@@ -80,7 +80,7 @@ def rotation_of_toy(
 
     Returns:
         `kept`: features kept; `dimensions`; `matched`: mean |cosine| of the rows with their matches; `chance`: that of
-        random rotations; `found`: features with a row at |cosine| above 0.95; `loss` fitted, `loss_random`.
+        random rotations; `found`: features with a row at |cosine| above 0.97; `loss` fitted, `loss_random`.
     """
     J = toy.jacobians(512, seed=seed)
     J = J[J.flatten(1).any(1)]
@@ -106,7 +106,7 @@ def rotation_of_toy(
         "dimensions": float(d),
         "matched": matched_cosine(rows, kept),
         "chance": float(np.mean(chance)),
-        "found": float((np.abs(kept @ rows.T).max(1) > 0.95).sum()),
+        "found": float((np.abs(kept @ rows.T).max(1) > 0.97).sum()),
         "loss": best.loss,
         "loss_random": float(np.mean([fit.start for fit in fits])),
     }
