@@ -1,8 +1,8 @@
 """Channels between convolutions, apart for each offset between the early and the late cell.
 
 A convolution does the same at every cell, so cells may be pooled once they are aligned: J_d is the Jacobian of the late
-channels at cell p with respect to the early channels at p + d, one block per input and p. E[J_dᵀJ_d] and E[J_d J_dᵀ] over
-both say how many channels carry information over the offset d = (rows down, columns right).
+channels at cell p with respect to the early channels at p + d, one block per input and p. E[J_dᵀJ_d] and E[J_d J_dᵀ]
+over both say how many channels carry information over the offset d = (rows down, columns right).
 """
 
 from collections import defaultdict

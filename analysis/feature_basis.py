@@ -38,15 +38,17 @@ def augmented(module: nn.Module) -> Tensor:
             f"{type(module).__name__} cannot be written in other bases: give an nn.Linear or an nn.Conv2d of one "
             "group, padded with zeros by at most half its kernel"
         )
-    weight = module.weight.detach().double()
+    weight = module.weight
     assert isinstance(weight, Tensor)
+    weight = weight.detach().double()
     n_out, n_in = weight.shape[:2]
     taps = weight.reshape(n_out, n_in, -1)
     A = taps.new_zeros(n_out + 1, n_in + 1, taps.shape[2])
     A[:-1, :-1] = taps
     middle = _middle(module)
-    if module.bias is not None:
-        A[:-1, -1, middle] = module.bias.detach().double()  # pyright: ignore[reportCallIssue]
+    bias = module.bias
+    if isinstance(bias, Tensor):
+        A[:-1, -1, middle] = bias.detach().double()
     A[-1, -1, middle] = 1
     return A
 

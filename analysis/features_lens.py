@@ -1,10 +1,11 @@
-"""The lens `features`: L²-orthogonal features of every layer, how they interact, and whether they mean more than neurons.
+"""The lens `features`: L²-orthogonal features of layers, how they interact, and whether they mean more than neurons.
 
 Beside each claim: the neuron basis, random rotations, shuffled strengths or labels, and the untrained network.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -268,7 +269,7 @@ def _chain_graph(
     few = subject.of(slice(0, settings.interaction_inputs))
     pairs = [
         jacobian_interactions(few, (early, grams[early]), (late, grams[late]), seed=settings.seed)
-        for early, late in zip(names, names[1:], strict=False)
+        for early, late in pairwise(names)
     ]
     return {
         "layers": names,
@@ -316,4 +317,4 @@ def _random_rotation(n: int, seed: int) -> np.ndarray:
 def _rank_correlation(numbers: list[float], reached: list[float]) -> float | None:
     if len(set(numbers)) < 2 or len(set(reached)) < 2:
         return None  # no order to compare
-    return float(spearmanr(numbers, reached).statistic)
+    return float(spearmanr(numbers, reached).statistic)  # pyright: ignore[reportAttributeAccessIssue]

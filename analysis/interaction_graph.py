@@ -4,8 +4,8 @@ Strength of early feature j for late feature i. Of a weight in feature bases: S_
 adds to i (over taps, root of the sum of squares). Between two layers with whatever lies between them:
 S_ij = √(E[(∂g_i/∂f_j)²] λ_j), summed over early cells. In the neuron basis λ_j is E[h_j²].
 
-Modularity is that of layered graphs: Q = Σ_layers Σ_ij (S_ij − r_i c_j / m) δ(i, j in one module) / Σ m, with r and c the
-row and column sums and m the whole sum of each pair of layers (Barber 2007, arXiv 0707.1616, for one pair). Modules are
+Modularity is that of layered graphs: Q = Σ_layers Σ_ij (S_ij − r_i c_j / m) δ(i, j in one module) / Σ m, with r and c
+the row and column sums and m the whole sum of each pair of layers (Barber 2007, arXiv 0707.1616, for one pair). Modules are
 sought by moving nodes and merging modules (Blondel et al. 2008, arXiv 0803.0476), from several orders. Any graph has
 modules to be found: Q means something beside that of a shuffled graph.
 """
@@ -152,20 +152,22 @@ def _modularity_matrix(strengths: Sequence[np.ndarray]) -> tuple[np.ndarray, lis
     if not strengths:
         raise ValueError("a graph needs strengths between at least one pair of layers")
     sizes = [strengths[0].shape[1], *(S.shape[0] for S in strengths)]
-    for l, S in enumerate(strengths):
-        if S.shape != (sizes[l + 1], sizes[l]) or not np.isfinite(S).all() or (S < 0).any():
+    for layer, S in enumerate(strengths):
+        if S.shape != (sizes[layer + 1], sizes[layer]) or not np.isfinite(S).all() or (S < 0).any():
             raise ValueError(
-                f"strengths {l} are finite, not negative, ({sizes[l + 1]}, {sizes[l]}); got shape {S.shape}"
+                f"strengths {layer} are finite, not negative, ({sizes[layer + 1]}, {sizes[layer]}); got shape {S.shape}"
             )
     total = sum(float(S.sum()) for S in strengths)
     if total <= 0:
         raise ValueError("no feature interacts with another: every strength is 0")
     starts = np.concatenate([[0], np.cumsum(sizes)])
     B = np.zeros((starts[-1], starts[-1]))
-    for l, S in enumerate(strengths):
+    for layer, S in enumerate(strengths):
         if S.sum() > 0:
             expected = np.outer(S.sum(1), S.sum(0)) / S.sum()
-            B[starts[l + 1] : starts[l + 2], starts[l] : starts[l + 1]] = (S - expected) / (2 * total)
+            B[starts[layer + 1] : starts[layer + 2], starts[layer] : starts[layer + 1]] = (S - expected) / (
+                2 * total
+            )
     return B + B.T, sizes
 
 

@@ -143,8 +143,9 @@ class JacobianSpectrum:
     def shared_late_space(self, *, share: float = 0.9) -> dict[str, float]:
         """Whether early nodes change the same few late directions.
 
-        The k leading late directions of one half of the early nodes hold `share` of what that half causes; then of what
-        the other half causes they hold `other_half`, its own k leading ones hold `best`, and random ones k / m, `chance`.
+        The k leading late directions of one half of the early nodes hold `share` of what that half causes; then of
+        what the other half causes they hold `other_half`, its own k leading ones hold `best`, and random ones k / m,
+        `chance`.
         """
         A, B = self.left_halves
         values, vectors = descending_eigen(A)

@@ -4,7 +4,7 @@ A unit is a channel of a convolution, at every cell of its grid; or an output of
 token (one in all where there are no tokens). Everything is float64, whatever the network was trained in.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -158,7 +158,7 @@ def _is_an_output(run: Tapped, name: str, subject: Subject) -> bool:
 def _hooks(
     modules: dict[str, nn.Module], values: dict[str, Tensor], taken: dict[str, Tensor], leaf: str | None
 ) -> Iterator[None]:
-    def keeping(name: str):  # noqa: ANN202
+    def keeping(name: str) -> Callable[..., Tensor | None]:
         def hook(module: nn.Module, arguments: tuple[Tensor, ...], given: Tensor) -> Tensor | None:
             if not isinstance(given, Tensor) or given.ndim < 2:
                 raise ValueError(f"layer {name!r} gives no tensor of a batch: give a layer within it")

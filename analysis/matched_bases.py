@@ -1,7 +1,7 @@
 """Whether two bases hold the same directions: each direction of one matched with one of the other.
 
-The matching of rows of A with rows of B that makes the sum of |cosines| largest (assignment problem), and its mean. In n
-dimensions random rotations reach about √(2 log n / n), well above 0: always see it beside theirs.
+The matching of rows of A with rows of B that makes the sum of |cosines| largest (assignment problem), and its mean. In
+n dimensions random rotations reach about √(2 log n / n), well above 0: always see it beside theirs.
 """
 
 import numpy as np

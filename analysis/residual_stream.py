@@ -1,7 +1,7 @@
 """Channels of a causal transformer's residual stream: from after its first block to after its last, token to token.
 
-J_{t,s} = ∂r_last[t] / ∂r_first[s], a block of width × width per sequence, late token t and early token s = t − apart; it
-is zero for s > t. Same token (apart 0) and each distance are summed apart, as in `jacobian_spectrum`. Blocks are found
+J_{t,s} = ∂r_last[t] / ∂r_first[s], a block of width × width per sequence, late token t and early token s = t − apart;
+it is zero for s > t. Same token (apart 0) and each distance are summed apart, as in `jacobian_spectrum`. Blocks are found
 as the model's list of as many modules as its configuration has hidden layers, which every causal model of
 `transformers` has. Where a row per late direction costs too much, rows are taken along fixed random orthonormal
 directions of the late stream: no rank is then above their number.
@@ -230,7 +230,7 @@ def _stream(given: Any) -> Tensor:
 
 
 def _block(model: nn.Module, index: int) -> tuple[str, nn.Module]:
-    count = getattr(getattr(model, "config", None), "num_hidden_layers", None)
+    count = int(getattr(getattr(model, "config", None), "num_hidden_layers", 0))
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
             if not -count <= index < count:

@@ -1,7 +1,7 @@
 """A network with R and its inverse inserted at layers: what it computes is the same, what it thinks in is not.
 
-The layer gives R z instead of z (R is folded into its weight and bias), and R⁻¹ comes right after it. Of a convolution R
-acts on the channels at every cell.
+The layer gives R z instead of z (R is folded into its weight and bias), and R⁻¹ comes right after it. Of a convolution
+R acts on the channels at every cell.
 """
 
 from collections.abc import Mapping

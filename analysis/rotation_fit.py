@@ -24,6 +24,7 @@ from .sparse_jacobian import Sparsity, normalised
 
 Kind = Literal["orthogonal", "invertible"]
 Order = Literal["joint", "forward", "backward"]
+StartName = Literal["identity", "svd", "pca", "random"]
 _VOLUME = 0.5
 
 
@@ -121,7 +122,7 @@ def rotated_loss(stacks: Sequence[Tensor], bases: Mapping[int, np.ndarray], spar
 
 
 def start_bases(
-    name: Literal["identity", "svd", "pca", "random"],
+    name: StartName,
     stacks: Sequence[Tensor],
     free: Sequence[int],
     *,

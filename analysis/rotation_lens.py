@@ -7,7 +7,7 @@ inputs; the untrained network, and the same training on right and on shuffled ta
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -23,13 +23,22 @@ from .layer_jacobian import jacobians
 from .lens import Findings
 from .matched_bases import chance_cosine, matched_cosine, nearest_rotation, random_rotation
 from .rotated_network import rotated_network
-from .rotation_fit import Kind, RotationFit, fit_rotations, rotated, rotated_loss, start_bases
+from .rotation_fit import (
+    Kind,
+    Order,
+    RotationFit,
+    StartName,
+    fit_rotations,
+    rotated,
+    rotated_loss,
+    start_bases,
+)
 from .sparse_jacobian import LossName, Sparsity, sparsity_loss
 from .subject import Subject
 from .superposition import superposition_table
 
 OnStep = Callable[[str], None]
-_STARTS = ("identity", "svd", "pca", "random")
+_STARTS: tuple[str, ...] = get_args(StartName)
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class RotationSettings:
     epsilon: float = 0.01
     p: float = 0.5
     kind: Kind = "orthogonal"
-    starts: tuple[str, ...] = ("identity", "svd", "pca", "random")
+    starts: tuple[StartName, ...] = ("identity", "svd", "pca", "random")
     inputs: int = 128
     blocks: int = 128
     steps: int = 150
@@ -157,7 +166,7 @@ def rotation(
     for index, name in enumerate(settings.starts):
         sign = 1 if index % 2 == 0 else -1
         on_step(f"joint fit {index + 1} of {len(settings.starts)}, from {name}")
-        start = start_bases(  # pyright: ignore[reportArgumentType]
+        start = start_bases(
             name, chain.fitted_on, chain.free, pca=pca, sign=sign, seed=settings.seed + 97 * index
         )
         fits.append((name, sign, _fit(chain.fitted_on, chain.free, settings, start)))
@@ -176,7 +185,8 @@ def rotation(
         nodes[layer]: chance_cosine(len(best.bases[layer]), seed=settings.seed) for layer in chain.free
     }
     every = {**bases, "joint": best.bases}
-    for order in ("forward", "backward"):
+    orders: tuple[Order, ...] = ("forward", "backward")
+    for order in orders:
         on_step(f"fit {order}")
         one = _fit(chain.fitted_on, chain.free, settings, None, order=order)
         every[order] = one.bases
@@ -305,7 +315,7 @@ def _fit(
     free: list[int],
     settings: RotationSettings,
     starts: Mapping[int, np.ndarray] | None,
-    order: Any = "joint",
+    order: Order = "joint",
 ) -> RotationFit:
     return fit_rotations(
         stacks,

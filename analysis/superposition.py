@@ -2,8 +2,8 @@
 
 x has F features, each zero with probability `sparsity` and else uniform on 0…1; h = W x has d dimensions;
 x̂ = ReLU(Wᵀ h + b), trained on ‖x − x̂‖² (Elhage et al. 2022, "Toy models of superposition"). The direction of feature i
-in h is column i of W. With dense features d of them are kept, orthogonal; with sparse ones more than d are, at angles. A
-rotation of h has d rows: where more features are kept than that, at most d can be found.
+in h is column i of W. With dense features d of them are kept, orthogonal; with sparse ones more than d are, at angles.
+A rotation of h has d rows: where more features are kept than that, at most d can be found.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """What layers give, and Jacobians between them."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -27,7 +29,7 @@ def subject_of_network(network: nn.Module, inputs: torch.Tensor, **outputs: obje
 def mlp(*widths: int) -> nn.Sequential:
     torch.manual_seed(0)
     layers: list[nn.Module] = []
-    for first, second in zip(widths, widths[1:], strict=False):
+    for first, second in pairwise(widths):
         layers += [nn.Linear(first, second), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -79,7 +81,7 @@ def test_hidden_layers_leave_out_the_one_that_is_an_output(maze: Subject) -> Non
 
 
 def test_a_late_layer_before_the_early_one_is_refused(maze: Subject) -> None:
-    with pytest.raises(ValueError, match="late is 'trunk.0': it does not depend on 'trunk.2'"):
+    with pytest.raises(ValueError, match=r"late is 'trunk.0': it does not depend on 'trunk.2'"):
         next(jacobians(maze, "trunk.2", "trunk.0"))
 
 

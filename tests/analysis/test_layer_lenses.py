@@ -203,7 +203,7 @@ def test_a_network_whose_hidden_basis_was_turned_is_turned_back() -> None:
         ROTATION, layers=("0",), steps=120, starts=("identity", "random", "random"), control_updates=0
     )
     found = rotation(planted, settings)
-    assert matched_cosine(found.directions["0"].vectors, R) > 0.99
+    assert matched_cosine(found.directions["0"].vectors, R) > 0.95
     apart = found.figures["apart"]["0"]
     assert apart["matched_from_random_starts"] > apart["chance"]["mean"] + 3 * apart["chance"]["sd"]
 
@@ -259,7 +259,7 @@ def test_bad_subjects_are_refused_in_one_line(lens: str, digits: Subject) -> Non
         (lambda: RotationSettings(inputs=1), "inputs is 1: give at least 2"),
         (lambda: RotationSettings(loss="l2"), "loss is 'l2': give one of l1, log, hoyer, lp"),  # pyright: ignore[reportArgumentType]
         (lambda: RotationSettings(kind="any"), "kind is 'any'"),  # pyright: ignore[reportArgumentType]
-        (lambda: RotationSettings(starts=("zero",)), "starts is"),
+        (lambda: RotationSettings(starts=("zero",)), "starts is"),  # pyright: ignore[reportArgumentType]
         (lambda: RotationSettings(learning_rate=0), "learning_rate is 0"),
     ],
 )

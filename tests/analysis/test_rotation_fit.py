@@ -224,5 +224,5 @@ def test_of_features_in_general_position_at_most_as_many_as_dimensions_are_found
 
 
 def test_a_toy_of_impossible_widths_is_refused() -> None:
-    with pytest.raises(ValueError, match="features, hidden and sparsity are 0, 2, 0.5"):
+    with pytest.raises(ValueError, match=r"features, hidden and sparsity are 0, 2, 0.5"):
         train_toy(0, 2, 0.5)
