@@ -3,8 +3,8 @@
 A unit is monosemantic for a label if it says which class an input is of, and of few classes. Of a unit u with class
 means μ_c, shares w_c, mean μ and variance v: η² = Σ_c w_c (μ_c − μ)² / v is the share of its variance that the class
 tells, and with d_c = (μ_c − μ)² the number of classes that it tells apart is (Σ d)² / Σ d², near 1 for a detector of
-one class. Both follow for any basis from the class means and covariances of the units, so one pass serves all bases. The
-variance-weighted mean of η² is the same in all orthogonal bases: what a basis can change is how it is spread.
+one class. Both follow for any basis from the class means and covariances of the units, so one pass serves all bases.
+The variance-weighted mean of η² is the same in all orthogonal bases: what a basis can change is how it is spread.
 
 A unit at several cells is told by the cell where η² is largest. Chance is that of shuffled labels, the same way.
 """

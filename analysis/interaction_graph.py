@@ -5,9 +5,9 @@ adds to i (over taps, root of the sum of squares). Between two layers with whate
 S_ij = √(E[(∂g_i/∂f_j)²] λ_j), summed over early cells. In the neuron basis λ_j is E[h_j²].
 
 Modularity is that of layered graphs: Q = Σ_layers Σ_ij (S_ij − r_i c_j / m) δ(i, j in one module) / Σ m, with r and c
-the row and column sums and m the whole sum of each pair of layers (Barber 2007, arXiv 0707.1616, for one pair). Modules are
-sought by moving nodes and merging modules (Blondel et al. 2008, arXiv 0803.0476), from several orders. Any graph has
-modules to be found: Q means something beside that of a shuffled graph.
+the row and column sums and m the whole sum of each pair of layers (Barber 2007, arXiv 0707.1616, for one pair). Modules
+are sought by moving nodes and merging modules (Blondel et al. 2008, arXiv 0803.0476), from several orders. Any graph
+has modules to be found: Q means something beside that of a shuffled graph.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """Channels of a causal transformer's residual stream: from after its first block to after its last, token to token.
 
 J_{t,s} = ∂r_last[t] / ∂r_first[s], a block of width × width per sequence, late token t and early token s = t − apart;
-it is zero for s > t. Same token (apart 0) and each distance are summed apart, as in `jacobian_spectrum`. Blocks are found
-as the model's list of as many modules as its configuration has hidden layers, which every causal model of
+it is zero for s > t. Same token (apart 0) and each distance are summed apart, as in `jacobian_spectrum`. Blocks are
+found as the model's list of as many modules as its configuration has hidden layers, which every causal model of
 `transformers` has. Where a row per late direction costs too much, rows are taken along fixed random orthonormal
 directions of the late stream: no rank is then above their number.
 """
