@@ -13,15 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .activation_gram import activation_gram
 from .control_networks import trained_on_subject
 from .directions import Directions
-from .feature_basis import is_transformable
-from .ica import independent_components
-from .layer_activations import INPUTS, LARGEST, check_layers, hidden_layers, in_float64, tap
-from .layer_jacobian import jacobians
+from .jacobian_chain import JacobianChain, chain_nodes, jacobian_chain, known_bases
+from .layer_activations import in_float64, tap
 from .lens import Findings
-from .matched_bases import chance_cosine, matched_cosine, nearest_rotation, random_rotation
+from .matched_bases import chance_cosine, matched_cosine, random_rotation
 from .rotated_network import rotated_network
 from .rotation_fit import (
     Kind,
@@ -70,8 +67,8 @@ class RotationSettings:
     p: float = 0.5
     kind: Kind = "orthogonal"
     starts: tuple[StartName, ...] = ("identity", "svd", "pca", "random")
-    inputs: int = 128
-    blocks: int = 128
+    inputs: int = 256
+    blocks: int = 512
     steps: int = 150
     learning_rate: float = 0.05
     control_updates: int = 300
@@ -106,20 +103,6 @@ class RotationSettings:
         return sparsity_loss(self.loss, epsilon=self.epsilon, p=self.p)
 
 
-@dataclass(frozen=True, eq=False)
-class _Chain:
-    """Layers between which Jacobians are taken: inputs, the rotated ones, and an output; and the Jacobians."""
-
-    nodes: tuple[str, ...]
-    fitted_on: list[Tensor]
-    held_out: list[Tensor]
-    one_input: list[Tensor]
-
-    @property
-    def free(self) -> list[int]:
-        return list(range(1, len(self.nodes) - 1))
-
-
 def rotation(
     subject: Subject,
     settings: RotationSettings | None = None,
@@ -149,11 +132,12 @@ def rotation(
             f"inputs is {settings.inputs}: {2 * settings.inputs} are needed and there are {len(subject)}"
         )
     exact = in_float64(subject)
-    nodes = _nodes(exact, settings)
+    nodes = chain_nodes(exact, settings.layers)
     on_step("Jacobians of all pairs of layers")
-    chain = _chain(exact, nodes, settings)
+    sizes = {"inputs": settings.inputs, "blocks": settings.blocks, "seed": settings.seed}
+    chain = jacobian_chain(exact, nodes, **sizes)
     loss = settings.sparsity()
-    bases = _known_bases(exact, chain, settings)
+    bases = known_bases(exact.of(slice(0, settings.inputs)), chain, seed=settings.seed)
     pca = bases["pca"]
     figures: dict[str, Any] = {
         "kind": subject.kind,
@@ -214,7 +198,9 @@ def rotation(
     figures["controls"] = {"trained": _gain(chain, settings, best)}
     for name, network in _control_networks(subject, settings, controls, on_step).items():
         on_step(f"joint fit of a control: {name}")
-        figures["controls"][name] = _gain(_chain(exact.at(network.double()), nodes, settings), settings)
+        figures["controls"][name] = _gain(
+            jacobian_chain(exact.at(network.double()), nodes, **sizes), settings
+        )
     rotations = {nodes[layer]: best.bases[layer] for layer in chain.free}
     figures["function"] = _function_kept(exact, rotations)
     ordered = {layer: _by_effect(chain, best, layer) for layer in chain.free}
@@ -226,88 +212,6 @@ def rotation(
         nodes[layer]: _directions(nodes[layer], best, layer, ordered[layer], settings) for layer in chain.free
     }
     return Findings(figures, directions)
-
-
-def _nodes(subject: Subject, settings: RotationSettings) -> tuple[str, ...]:
-    hidden = hidden_layers(subject)
-    layers = list(settings.layers or hidden)
-    check_layers(subject, layers)
-    for name in layers:
-        if not is_transformable(subject.layer(name)):
-            raise ValueError(f"layer {name!r} is a {type(subject.layer(name)).__name__}: give linear ones")
-        if name not in hidden:
-            raise ValueError(f"layer {name!r} gives an output already: give layers before it")
-    return (INPUTS, *layers, next(iter(subject.outputs)))
-
-
-def _chain(subject: Subject, nodes: tuple[str, ...], settings: RotationSettings) -> _Chain:
-    n = settings.inputs
-    parts = (subject.of(slice(0, n)), subject.of(slice(n, 2 * n)), subject.of(slice(0, 1)))
-    stacks = [[_blocks(part, early, late, settings) for early, late in pairwise(nodes)] for part in parts]
-    return _Chain(nodes, *stacks)
-
-
-def _blocks(subject: Subject, early: str, late: str, settings: RotationSettings) -> Tensor:
-    """Some of the Jacobians (late units, early units) of every input and pair of cells that is not all zero."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    found = []
-    for one in jacobians(subject, early, late, cells=1, seed=settings.seed):
-        rows = one.rows.flatten(0, 1)  # (B, late, early, cells)
-        if early == INPUTS and one.late_grid == (1, 1):
-            rows = rows.flatten(2)[..., None]  # a pixel is a unit to a linear layer
-        # Of each input as many cells as are wanted, drawn among those that act at all.
-        blocks = rows.permute(0, 3, 1, 2)
-        wanted = max(1, -(-settings.blocks // len(subject)))
-        acts = blocks.flatten(2).any(2).cpu()
-        for of_input, acting in zip(blocks, acts, strict=True):
-            cells = acting.nonzero()[:, 0]
-            cells = cells[torch.randperm(len(cells), generator=generator)[:wanted]]
-            found.append(of_input[cells.to(blocks.device)].float())
-    stacked = torch.cat(found)
-    if not len(stacked):
-        raise ValueError(f"{late!r} does not depend on {early!r} at any of {len(subject)} inputs")
-    if torch.equal(stacked, stacked[:1].expand_as(stacked)):
-        return stacked[:1]  # linear: every input has the same Jacobian
-    order = torch.randperm(len(stacked), generator=generator)[: settings.blocks]
-    return stacked[order.to(stacked.device)]
-
-
-def _known_bases(
-    subject: Subject, chain: _Chain, settings: RotationSettings
-) -> dict[str, dict[int, np.ndarray]]:
-    """Bases that are not fitted: neurons, a random one, PCA, ICA, and the features of Gram matrices."""
-    seen = subject.of(slice(0, settings.inputs))
-    ends = {0: chain.fitted_on[0].shape[2], len(chain.nodes) - 1: chain.fitted_on[-1].shape[1]}
-    fixed = {layer: np.eye(n) for layer, n in ends.items()}
-    found: dict[str, dict[int, np.ndarray]] = {
-        name: dict(fixed) for name in ("neurons", "random", "pca", "ica", "features")
-    }
-    for layer in chain.free:
-        gram = activation_gram(seen, chain.nodes[layer])
-        n = len(gram.gram) - 1
-        if n > LARGEST:
-            raise ValueError(f"layer {chain.nodes[layer]!r} has {n} units: give one of at most {LARGEST}")
-        found["neurons"][layer] = np.eye(n)
-        found["random"][layer] = random_rotation(n, settings.seed + layer)
-        found["pca"][layer] = np.linalg.eigh(gram.covariance)[1].T[::-1].copy()
-        rows = gram.basis[:-1].T  # n + 1 features of n units; the one that is mostly the constant goes
-        kept = np.sort(np.argsort(-np.linalg.norm(rows, axis=1))[:n])
-        found["features"][layer] = nearest_rotation(rows[kept])
-        found["ica"][layer] = _ica(seen, chain.nodes[layer], settings.seed)
-    return found
-
-
-def _ica(subject: Subject, layer: str, seed: int) -> np.ndarray:
-    """Components of a layer's activations, made a whole orthogonal basis."""
-    h = tap(subject, [layer]).units(layer).transpose(1, 2).flatten(0, 1).cpu().numpy()
-    if len(h) > 4096:
-        h = h[np.random.default_rng(seed).permutation(len(h))[:4096]]
-    rows = independent_components(h, seed=seed, sweeps=50)
-    n = h.shape[1]
-    if len(rows) < n:  # fewer components than units: any basis of what they leave out
-        rest = np.linalg.svd(rows)[2][len(rows) :]
-        rows = np.concatenate([rows, rest])
-    return nearest_rotation(rows)
 
 
 def _fit(
@@ -330,7 +234,7 @@ def _fit(
     )
 
 
-def _losses(chain: _Chain, bases: Mapping[int, np.ndarray], loss: Sparsity) -> dict[str, Any]:
+def _losses(chain: JacobianChain, bases: Mapping[int, np.ndarray], loss: Sparsity) -> dict[str, Any]:
     """On inputs fitted on and held out, the mean and that of each pair of layers (held out)."""
     pairs = {
         f"{early} to {late}": float(loss(rotated(J, bases[index + 1], bases[index])))
@@ -343,11 +247,13 @@ def _losses(chain: _Chain, bases: Mapping[int, np.ndarray], loss: Sparsity) -> d
     }
 
 
-def _matched(A: Mapping[int, np.ndarray], B: Mapping[int, np.ndarray], chain: _Chain) -> dict[str, float]:
+def _matched(
+    A: Mapping[int, np.ndarray], B: Mapping[int, np.ndarray], chain: JacobianChain
+) -> dict[str, float]:
     return {chain.nodes[layer]: matched_cosine(A[layer], B[layer]) for layer in chain.free}
 
 
-def _apart(chain: _Chain, settings: RotationSettings, on_step: OnStep) -> dict[str, Any]:
+def _apart(chain: JacobianChain, settings: RotationSettings, on_step: OnStep) -> dict[str, Any]:
     """Bases of Y from X→Y alone and from Y→Z alone, all three free where they may be."""
     found = {}
     last = len(chain.nodes) - 1
@@ -373,7 +279,7 @@ def _apart(chain: _Chain, settings: RotationSettings, on_step: OnStep) -> dict[s
     return found
 
 
-def _last_layer(chain: _Chain, settings: RotationSettings, on_step: OnStep) -> dict[str, Any]:
+def _last_layer(chain: JacobianChain, settings: RotationSettings, on_step: OnStep) -> dict[str, Any]:
     """A basis of the outputs fitted as well, from random starts: is it that of the outputs themselves?"""
     on_step("basis of the outputs")
     stack = [chain.fitted_on[-1]]
@@ -388,7 +294,9 @@ def _last_layer(chain: _Chain, settings: RotationSettings, on_step: OnStep) -> d
     }
 
 
-def _gain(chain: _Chain, settings: RotationSettings, fit: RotationFit | None = None) -> dict[str, float]:
+def _gain(
+    chain: JacobianChain, settings: RotationSettings, fit: RotationFit | None = None
+) -> dict[str, float]:
     """Held-out loss fitted, of neurons and of random rotations, and how much lower the fitted one is."""
     fit = fit or _fit(chain.fitted_on, chain.free, settings, None)
     loss = settings.sparsity()
@@ -439,7 +347,7 @@ def _function_kept(subject: Subject, rotations: Mapping[str, np.ndarray]) -> dic
     return {"relative_change": changes, "largest": max(changes.values()), "dtype": "float64"}
 
 
-def _by_effect(chain: _Chain, fit: RotationFit, layer: int) -> tuple[np.ndarray, np.ndarray]:
+def _by_effect(chain: JacobianChain, fit: RotationFit, layer: int) -> tuple[np.ndarray, np.ndarray]:
     """Order of a layer's directions by how much they move the next layer, and how much, in that order."""
     J = rotated(chain.fitted_on[layer], fit.bases[layer + 1], fit.bases[layer])
     effect = J.square().sum(1).mean(0).sqrt().double().cpu().numpy()
@@ -448,7 +356,7 @@ def _by_effect(chain: _Chain, fit: RotationFit, layer: int) -> tuple[np.ndarray,
 
 
 def _images(
-    chain: _Chain,
+    chain: JacobianChain,
     fit: RotationFit,
     ordered: Mapping[int, tuple[np.ndarray, np.ndarray]],
     settings: RotationSettings,

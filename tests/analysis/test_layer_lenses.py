@@ -270,7 +270,7 @@ def test_settings_that_make_no_sense_are_refused_by_name(make: object, message: 
 
 
 def test_too_few_inputs_to_hold_some_out_are_refused(digits: Subject) -> None:
-    with pytest.raises(ValueError, match="inputs is 128: 256 are needed and there are 160"):
+    with pytest.raises(ValueError, match="inputs is 256: 512 are needed and there are 160"):
         rotation(digits)
 
 
