@@ -79,6 +79,7 @@ def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
     from ..agents.open_run import open_run
     from ..agents.run import Run
+    from ..studies.stages import up_to_date
     from . import digit_steps, procgen_steps, steps, world_steps
     from . import settings as s
     from . import world_settings as w
@@ -100,7 +101,7 @@ def _run(command: Any) -> None:
             for file, chosen, step in results:
                 if file != "evaluation.json" and command.train.record == "none":
                     continue
-                if not steps.up_to_date(run, file, chosen):
+                if not up_to_date(run, file, chosen):
                     step(run, chosen)
             steps.report_step(run)
         case s.TrainCommand():

@@ -12,8 +12,9 @@ from ..agents.files import write_json
 from ..agents.procgen_behaviour import procgen_behaviour, uniform_actions
 from ..agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
 from ..agents.run_directory import settings_to_json
+from ..studies.stages import up_to_date
 from .settings import EvaluateProcgenSettings
-from .steps import console, progress, up_to_date
+from .steps import console, progress
 
 
 def train_procgen_step(directory: Path, settings: ProcgenSettings) -> ProcgenRun:

@@ -1,0 +1,21 @@
+"""Questions 2 and 3: cut cheese-seeking and keep corner-seeking, and the other way round; navigation stays in both."""
+
+from ..ablate.maze_cuts import AblateSettings
+from ..agents.run import PRESETS
+from .cut_summary import summarise_cuts
+from .recipes import RECIPE_NAMES, planned_recipes
+from .study import Study
+
+CUT = Study(
+    name="cut",
+    question=(
+        "Can corner-seeking be cut out and cheese-seeking kept, and the other way round: by doses tuned through the "
+        "measures, and by profiles alone, beside every control?"
+    ),
+    variants={"default": PRESETS["default"]},
+    seeds="0-9",
+    ablate=AblateSettings(),
+    recipes=planned_recipes,
+    recipe_names=RECIPE_NAMES,
+    summarise=summarise_cuts,
+)
