@@ -18,8 +18,9 @@ COMMANDS = {
     "play": "walk the mazes of a world with the keys",
     "levels": "look at the levels of a world, and count them",
     "procgen": "train and evaluate in Procgen's own maze",
+    "study": "answer a question over seeds, with a report",
 }
-_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD [settings]
+_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD|STUDY [settings]
 
 Find when a goal was learned, and cut it out.
 
@@ -63,11 +64,12 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "play": w.PlayCommand,
         "levels": w.LevelsCommand,
         "procgen": s.ProcgenCommand,
+        "study": s.StudyCommand,
     }
     kind = kinds[name]
     try:
         command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
-        if isinstance(command, w.PlayCommand | w.LevelsCommand):
+        if isinstance(command, w.PlayCommand | w.LevelsCommand | s.StudyCommand):
             command.check()
         check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))
     except ValueError as error:
@@ -80,7 +82,7 @@ def _run(command: Any) -> None:
     from ..agents.open_run import open_run
     from ..agents.run import Run
     from ..studies.stages import up_to_date
-    from . import digit_steps, procgen_steps, steps, world_steps
+    from . import digit_steps, procgen_steps, steps, study_steps, world_steps
     from . import settings as s
     from . import world_settings as w
 
@@ -129,6 +131,8 @@ def _run(command: Any) -> None:
                 digit_steps.analyze_digits_step(digits, command.analyze)
                 digit_steps.ablate_digits_step(digits, command.ablate)
             steps.report_step(digits)
+        case s.StudyCommand():
+            study_steps.study_step(command)
         case s.ProcgenCommand():
             procgen = procgen_steps.train_procgen_step(command.directory, command.train)
             measured = procgen_steps.evaluate_procgen_step(procgen, command.evaluate)

@@ -8,7 +8,7 @@ import tyro
 
 from ..agents.run import PRESETS
 from ..envs.worlds import WORLDS, CheeseInCorner, world_named
-from .settings import MnistCommand, RunCommand, TrainCommand
+from .settings import MnistCommand, RunCommand, StudyCommand, TrainCommand
 from .world_settings import LevelsCommand, PlayCommand
 
 
@@ -20,6 +20,8 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     """
     if kind is MnistCommand:
         return kind()
+    if kind is StudyCommand:
+        return kind(name=tyro.MISSING)
     if kind in (PlayCommand, LevelsCommand):
         name = first_word(argv, WORLDS) or CheeseInCorner.name
         return kind(world_name=name, world=world_named(name)())

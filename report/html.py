@@ -1,6 +1,7 @@
 """One self-contained report.html per run: no network, no other files."""
 
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
@@ -9,6 +10,7 @@ from ..agents.files import write_atomically
 from . import digit_page, maze_page, repeat, style
 from .digit_inputs import DigitInputs
 from .kinds import AnyInputs, inputs_of
+from .page import Page
 from .templates import render, text_of
 
 
@@ -28,13 +30,10 @@ def write_report(run_directory: Path) -> Path:
 def report_html(inputs: AnyInputs) -> str:
     """The whole page."""
     page = digit_page.page(inputs) if isinstance(inputs, DigitInputs) else maze_page.page(inputs)
-    text = render(
-        "page.html",
-        css=Markup(text_of("page.css")),
-        javascript=Markup(text_of("page.js")),
-        plotly_template=style.rounded(style.TEMPLATE),
+    return page_html(
+        page,
+        kicker="one run",
         name=inputs.run.directory.resolve().name,
-        page=page,
         # Of two goals each has its colour; of more, the table's words do.
         goal_class=dict(zip(inputs.goals, ("proxy", "paid"), strict=True)) if len(inputs.goals) == 2 else {},
         unfinished=None if inputs.run.trained else repeat.command(inputs, "train"),
@@ -43,6 +42,18 @@ def report_html(inputs: AnyInputs) -> str:
             "settings": repeat.settings_rows(inputs),
             "facts": repeat.facts(inputs),
         },
+    )
+
+
+def page_html(page: Page, **values: Any) -> str:
+    """A page with all that it needs inside; `values` are the template's."""
+    text = render(
+        "page.html",
+        css=Markup(text_of("page.css")),
+        javascript=Markup(text_of("page.js")),
+        plotly_template=style.rounded(style.TEMPLATE),
+        page=page,
+        **values,
     )
     # Put in last: templating five megabytes of script would only cost time.
     return str(text).replace("<!-- plotly.js -->", f"<script>{get_plotlyjs()}</script>", 1)

@@ -11,15 +11,18 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from ..agents.behaviour import measured_levels
 from ..agents.networks import build_network
 from ..agents.run import TrainSettings
+from ..envs.planes import plane_names
+from ..envs.state_graph import StateGraph
 from .study import Study
 
 REFERENCE_SECONDS = {"train": 300.0, "evaluate": 6.0, "analyze": 25.0, "judge": 40.0, "ablate": 180.0}
 """Of the default run, each stage in a process of one thread, on the machine that took `REFERENCE_KERNEL`."""
 REFERENCE_KERNEL = 0.085
 """Seconds of `_kernel` there."""
-_RATHER = {"start": 4.0}
+_START = 1.0  # seconds that a stage takes at the least
 _FILE = "costs.jsonl"
 
 
@@ -82,13 +85,13 @@ class Costs:
             file.write(json.dumps(cost.__dict__) + "\n")
 
     def _stored(self, variant: str, stage: str) -> float:
-        return REFERENCE_SECONDS[stage] * self._scale[variant, stage] + _RATHER["start"] / 5
+        return REFERENCE_SECONDS[stage] * self._scale[variant, stage] + _START
 
 
 def work(settings: TrainSettings, stage: str, study: Study) -> float:
     """How much a stage has to do, in units that only ratios of have a meaning."""
     per_input = _products(settings)
-    ppo, states = settings.ppo, settings.world.size**2 * settings.horizon
+    ppo = settings.ppo
     if stage == "train":
         # Forward passes to act, and three times as much for every epoch; an env step costs as 200k products do.
         steps = ppo.rollouts * ppo.env_steps_per_rollout
@@ -101,7 +104,7 @@ def work(settings: TrainSettings, stage: str, study: Study) -> float:
         # Tuning steps forward and back beside the rows to judge.
         levels = 0.4 * study.ablate.levels + 1.6 * 400 * study.ablate.tune.steps / 120
         levels = max(levels, 1.0)
-    return levels * (settings.world.size**2 * per_input + 20.0 * states)
+    return levels * _states(settings) * (per_input + 50.0 * settings.horizon)
 
 
 def calibrated() -> float:
@@ -145,18 +148,17 @@ def _products(settings: TrainSettings) -> float:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(count)
-    planes = next(network.parameters()).shape
-    inputs = _one_input(settings, planes)
+    size = settings.world.size
     with torch.no_grad():
-        network(inputs)
+        network(torch.zeros(1, len(plane_names(settings.world)), size, size))
     return total
 
 
-def _one_input(settings: TrainSettings, first: torch.Size) -> torch.Tensor:
-    from ..envs.planes import plane_names
-
-    size = settings.world.size
-    return torch.zeros(1, len(plane_names(settings.world)), size, size)
+def _states(settings: TrainSettings) -> float:
+    """States of a level, of all distributions that are measured on together."""
+    levels = measured_levels(settings.world, 4, seed=0, split="train")
+    batches = {id(batch): batch for batch in levels.values()}.values()
+    return sum(float(StateGraph(batch).real.sum()) / 4 for batch in batches)
 
 
 def _parameters(settings: TrainSettings) -> int:

@@ -6,12 +6,11 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..agents.files import write_atomically
 from .costs import Cost, Costs
 from .plan import Plan, PlannedRun
 from .results import ANALYSIS
@@ -19,7 +18,7 @@ from .seeds import SeedSet
 from .work import Task
 
 OnProgress = Callable[[float, float, str], None]
-"""Seconds of predicted work done, seconds left, and what is going on."""
+"""Share of the predicted work that is done, seconds left, and what is going on."""
 _TERMINATED_WITHIN = 10.0
 
 
@@ -224,7 +223,8 @@ class Runner:
             left += sum(seconds(job.run.variant, stage) for stage in there) - now
             notes.append(f"{job.run.variant} {job.run.seed}: {job.stage} {job.share:.0%}")
         at_once = max(1, min(self.how.jobs, len(self._running) + len(self._to_measure) + len(self._to_cut)))
-        self.on_progress(self._done_seconds + going, left / at_once, "; ".join(notes))
+        done = self._done_seconds + going
+        self.on_progress(done / max(done + left, 1e-9), left / at_once, "; ".join(notes))
 
     def _stop(self) -> None:
         for job in self._running:
@@ -242,12 +242,3 @@ class Runner:
 def _close(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
-
-
-def write_failures(directory: Path, failures: Sequence[Failure]) -> None:
-    """failures.json of the last call, empty where none failed."""
-    rows = [
-        {"variant": one.variant, "seed": one.seed, "error": one.error, "log": str(one.log)}
-        for one in failures
-    ]
-    write_atomically(directory / "failures.json", (json.dumps(rows, indent=2) + "\n").encode())

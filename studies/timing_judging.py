@@ -15,8 +15,8 @@ from .relation import Relation, random_subspaces, rank_correlation, relation
 from .row_kinds import kinds_of_rows
 from .study import Judged
 
-DIRECTIONS, PATH_POINTS, DRAWS, SUBSPACES = 40, 4, 500, 20
-_MOST_LEVELS = 200
+DIRECTIONS, PATH_POINTS, DRAWS, SUBSPACES = 40, 8, 500, 20
+_MOST_LEVELS = 100
 Gradients = dict[str, np.ndarray]
 
 
@@ -67,6 +67,8 @@ def judge_timing(judged: Judged) -> dict[str, Any]:
         "added": added.tolist(),
         "kinds": kinds,
         "modules": _modules(strongest, moved, gradients, added),
+        # All parameters together: on the path 1, but for the error of the midpoint rule.
+        "whole": {which: (found @ moved / added).tolist() for which, found in gradients.items()},
     }
 
 
