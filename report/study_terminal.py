@@ -88,9 +88,10 @@ def _relation(name: str, variant: dict[str, Any]) -> Table:
 def _cuts(name: str, variant: dict[str, Any]) -> Table:
     """Of each goal the best tuned cut and the best by profile, each above its strongest control."""
     table = _table(f"{name}: medians over seeds {written(tuple(variant['seeds']))}")
-    table.add_column("cut")
-    for heading in (*variant["retained"], "moved", "selectivity"):
-        table.add_column(heading, justify="right")
+    table.add_column("cut", min_width=22)
+    for heading in (*variant["retained"], "moved"):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("selectivity", justify="right", min_width=12)
     for goal in variant["goal_names"]:
         for tuned in (True, False):
             cut = best(variant, goal, tuned=tuned)
@@ -101,7 +102,7 @@ def _cuts(name: str, variant: dict[str, Any]) -> Table:
                 cut["controls"], key=lambda one: one["selectivity"]["over_seeds"]["median"][0], reverse=True
             )
             for control in controls[:1]:
-                _add(table, control, f"  best control: {control['name']}", variant["retained"], "dim")
+                _add(table, control, f"  control: {control['name']}", variant["retained"], "dim")
     return table
 
 

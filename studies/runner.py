@@ -72,6 +72,7 @@ class _Job:
     stage: str = ""
     share: float = 0.0
     finished: list[str] = field(default_factory=list)
+    listener: threading.Thread | None = None
 
     @property
     def cuts(self) -> bool:
@@ -172,15 +173,17 @@ class Runner:
             )
         job = _Job(run, stages, log, process, stage=stages[0])
         self._running.append(job)
-        threading.Thread(target=self._listen, args=(job,), daemon=True).start()
+        job.listener = threading.Thread(target=self._listen, args=(job,), daemon=True)
+        job.listener.start()
 
     def _listen(self, job: _Job) -> None:
         assert job.process.stdout is not None
-        for line in job.process.stdout:
-            try:
-                self._events.put((job, json.loads(line)))
-            except ValueError:
-                continue  # not ours: something that a library printed
+        with job.process.stdout as said:
+            for line in said:
+                try:
+                    self._events.put((job, json.loads(line)))
+                except ValueError:
+                    continue  # not ours: something that a library printed
         self._events.put((job, None))
 
     def _heard(self, job: _Job, event: dict[str, Any] | None) -> None:
@@ -200,7 +203,7 @@ class Runner:
 
     def _ended(self, job: _Job) -> None:
         code = job.process.wait()
-        _close(job.process)
+        _close(job)
         self._running.remove(job)
         if code == 0:
             return
@@ -235,10 +238,12 @@ class Runner:
             except subprocess.TimeoutExpired:
                 job.process.kill()
                 job.process.wait()
-            _close(job.process)
+            _close(job)
         self._running.clear()
 
 
-def _close(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
+def _close(job: _Job) -> None:
+    if job.process.stdin is not None:
+        job.process.stdin.close()
+    if job.listener is not None:
+        job.listener.join()

@@ -125,7 +125,7 @@ def _tiny(settings: TrainSettings) -> TrainSettings:
         settings,
         world=replace(settings.world, size=5, corner_size=min(settings.world.corner_size, 3)),
         ppo=replace(settings.ppo, **small),
-        network=settings.network if settings.network != "impala" else "mlp",
+        network="mlp",
         num_levels=64,
         measure_every=2,
         measure_levels=8,

@@ -106,7 +106,9 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: Python cannot end while a thread waits in it.
+    while os.read(0, 4096):
+        pass
     os._exit(1)
 
 
