@@ -4,8 +4,8 @@ from typing import Any
 
 from .inputs import dig
 from .page import Exhibit, Section, Table
-from .study_figures import Row, learning_curves, points, spread
-from .style import GREY, PAID, PROXY, decimal
+from .study_figures import Cloud, Row, learning_curves, points, scatter, spread
+from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
 
 _HEADLINES = ("tuned", "recipe")
 
@@ -53,11 +53,11 @@ def _learned(results: dict[str, Any], variants: dict[str, Any]) -> Section:
         tables.append(
             Table(
                 f"{name}: exact measures of the trained agents, seeds {_list(variant['seeds'])}.",
-                ["median", "interquartile mean", "every seed"],
+                ["measure", "median", "interquartile mean", "every seed"],
                 rows,
             )
         )
-    return Section("learned-when", "What was learned", "", [Exhibit(caption, plots, 2)], tables)
+    return Section("curves", "What was learned", "", [Exhibit(caption, plots, 2)], tables)
 
 
 def _across(variants: dict[str, Any]) -> Section:
@@ -87,8 +87,26 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
             [points([_row(cut["name"], cut, colour) for cut in cuts], "selectivity", marks=(0.0, 1.0))],
         )
     ]
-    for cut in cuts:
-        if cut["name"].startswith(_HEADLINES):
+    headlines = [cut for cut in cuts if cut["name"].startswith(_HEADLINES)]
+    clouds = [
+        Cloud(
+            "controls",
+            GREY,
+            [place for cut in headlines for one in cut["controls"] for place in _places(one, variant, side)],
+        ),
+        *(
+            Cloud(cut["name"], (colour, INK, VIOLET)[i % 3], _places(cut, variant, side))
+            for i, cut in enumerate(headlines)
+        ),
+    ]
+    caption = (
+        "What each tuned cut and recipe leaves of both goals in every seed, beside all their controls; a clean cut is "
+        "top left. Values beyond −0.5 and 1.5 are drawn at the edge."
+    )
+    axes = tuple(f"retention of {variant['goals'][place]}" for place in (side, 1 - side))
+    exhibits.append(Exhibit(caption, [scatter(clouds, (axes[0], axes[1]))]))
+    for cut in headlines:
+        if cut["controls"]:
             rows = [_row(cut["name"], cut, colour, strong=True)]
             rows += [_row(control["name"], control, GREY) for control in cut["controls"]]
             exhibits.append(
@@ -97,7 +115,7 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
                 )
             )
     rows = [line for cut in cuts for line in _lines(cut, variant["retained"])]
-    headings = ["seeds", "selectivity, median", "interquartile mean"]
+    headings = ["cut or control", "seeds", "selectivity, median", "interquartile mean"]
     headings += [f"retention of {measure}" for measure in variant["retained"]] + ["‖Δθ‖/‖θ−θ₀‖", "p (Holm)"]
     caption = (
         "Medians and interquartile means over seeds, with 95 % intervals; retention and norm are medians. p: "
@@ -107,8 +125,10 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
         f"{variant['goals'][side]} stands for the goal to remove, {variant['goals'][1 - side]} for the one to keep; "
         "navigation should stay."
     )
-    anchor = f"cuts-{name}-{side}".replace(".", "-")
-    return Section(anchor, f"{name}: remove {goal}", lead, exhibits, [Table(caption, headings, rows)])
+    anchor = f"{name}-{goal}".replace(".", "-")
+    return Section(
+        anchor, f"{name}: remove {goal}", lead, exhibits, [Table(caption, headings, rows, wide=True)]
+    )
 
 
 def _lines(cut: dict[str, Any], retained: list[str]) -> list[tuple[str, list[str]]]:
@@ -131,6 +151,14 @@ def _cells(entry: dict[str, Any], retained: list[str], compared: dict[str, Any] 
         if compared is None
         else f"{decimal(compared['permutation_p'], 3)} ({decimal(compared['holm_p'], 3)})",
     ]
+
+
+def _places(entry: dict[str, Any], variant: dict[str, Any], side: int) -> list[tuple[int, float, float, str]]:
+    """Of each seed: retention of the goal to remove, of the one to keep, and what else there is to say."""
+    removed, kept = (entry["retention"][variant["goals"][place]]["values"] for place in (side, 1 - side))
+    ways = entry["retention"].get("navigation", {"values": [None] * len(removed)})["values"]
+    told = [f"{entry['name']}; navigation {decimal(way)}" for way in ways]
+    return list(zip(entry["seeds"], removed, kept, told, strict=True))
 
 
 def _row(name: str, entry: dict[str, Any], colour: str, *, strong: bool = False) -> Row:

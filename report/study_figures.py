@@ -106,6 +106,38 @@ def points(rows: Sequence[Row], title: str, *, marks: Sequence[float] = (0.0,)) 
     return Plot(figure, 70 + _ROW * len(rows))
 
 
+@dataclass(frozen=True)
+class Cloud:
+    """Points of one look: seed, x, y and what else hovering says."""
+
+    name: str
+    colour: str
+    places: Sequence[tuple[int, float, float, str]]
+
+
+def scatter(clouds: Sequence[Cloud], axes: tuple[str, str]) -> Plot:
+    """Two figures of every seed against each other, both within −0.5 to 1.5; what lies beyond is drawn at the edge."""
+    figure = go.Figure()
+    for mark in (0, 1):
+        figure.add_vline(x=mark, line={"color": PALE, "width": 1}, layer="below")
+        figure.add_hline(y=mark, line={"color": PALE, "width": 1}, layer="below")
+    for cloud in clouds:
+        figure.add_scatter(
+            x=[min(1.5, max(-0.5, x)) for _, x, _, _ in cloud.places],
+            y=[min(1.5, max(-0.5, y)) for _, _, y, _ in cloud.places],
+            mode="markers",
+            name=cloud.name,
+            marker={"color": cloud.colour, "size": 5 if cloud.colour == GREY else 8, "opacity": 0.65},
+            customdata=[[seed, x, y, told] for seed, x, y, told in cloud.places],
+            hovertemplate="seed %{customdata[0]}: %{customdata[1]:.2f}, %{customdata[2]:.2f}<br>%{customdata[3]}"
+            "<extra></extra>",
+        )
+    for update, title in ((figure.update_xaxes, axes[0]), (figure.update_yaxes, axes[1])):
+        update(title={"text": title}, range=[-0.56, 1.56], dtick=0.5)
+    figure.update_layout(margin={"t": 54})
+    return Plot(figure, 460, square=True)
+
+
 def learning_curves(curves: Sequence[dict[str, Any]], goals: Sequence[str], title: str) -> Plot:
     """Retention of both goals against env steps, every seed a thin line and their median a thick one."""
     figure = go.Figure()
@@ -128,7 +160,7 @@ def learning_curves(curves: Sequence[dict[str, Any]], goals: Sequence[str], titl
                 x=[step / 1e6 for step in drawn[0]["env_steps"]],
                 y=_medians([curve["retention"][goal] for curve in drawn]),
                 mode="lines",
-                name=f"{goal}, median of {len(drawn)} seeds",
+                name=f"{goal}, median of {len(drawn)} {'seed' if len(drawn) == 1 else 'seeds'}",
                 line={"color": colour, "width": 3},
             )
     figure.update_xaxes(title={"text": "env steps (millions)"}, rangemode="tozero")

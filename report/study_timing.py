@@ -44,7 +44,14 @@ def _when(results: dict[str, Any], variants: dict[str, Any]) -> Section:
             "training; right of 0 the proxy goal comes first."
         )
         exhibits.append(Exhibit(caption, [points(rows, "gap, share of all env steps")]))
-    headings = ["seeds", "proxy passes 0.7", "paid passes 0.7", "gap", "paid goal's retention there"]
+    headings = [
+        "variant",
+        "seeds",
+        "proxy passes 0.7",
+        "paid passes 0.7",
+        "gap",
+        "paid goal's retention there",
+    ]
     table = [
         (
             name,
@@ -82,7 +89,13 @@ def _relation(variants: dict[str, Any]) -> Section:
             exhibits.append(
                 Exhibit(f"{name}: gradient of the measures {told}.", [points(rows, "ρ over directions")])
             )
-        headings = ["seeds", "ρ, interquartile mean", "p over seeds (Holm)", *_null_names(variant)]
+        headings = [
+            "rows, gradient",
+            "seeds",
+            "ρ, interquartile mean",
+            "p over seeds (Holm)",
+            *_null_names(variant),
+        ]
         table = [
             (
                 f"{kind}, {which}",
@@ -136,7 +149,12 @@ def _modules(variants: dict[str, Any]) -> Section:
             for module, found in variant["modules"].items()
             for which in GRADIENTS
         ]
-        headings = ["ρ", f"share of {variant['goals'][0]}", f"share of {variant['goals'][1]}"]
+        headings = [
+            "module, gradient",
+            "ρ",
+            f"share of {variant['goals'][0]}",
+            f"share of {variant['goals'][1]}",
+        ]
         tables.append(
             Table(f"{name}: 40 strongest directions, interquartile means over seeds.", headings, table)
         )

@@ -18,9 +18,9 @@ from ..envs.planes import plane_names
 from ..envs.state_graph import StateGraph
 from .study import Study
 
-REFERENCE_SECONDS = {"train": 300.0, "evaluate": 6.0, "analyze": 25.0, "judge": 40.0, "ablate": 180.0}
+REFERENCE_SECONDS = {"train": 250.0, "evaluate": 3.0, "analyze": 10.0, "judge": 45.0, "ablate": 130.0}
 """Of the default run, each stage in a process of one thread, on the machine that took `REFERENCE_KERNEL`."""
-REFERENCE_KERNEL = 0.085
+REFERENCE_KERNEL = 0.043
 """Seconds of `_kernel` there."""
 _START = 1.0  # seconds that a stage takes at the least
 _FILE = "costs.jsonl"

@@ -14,7 +14,8 @@ CUT = Study(
     ),
     variants={"default": PRESETS["default"]},
     seeds="0-9",
-    ablate=AblateSettings(),
+    # Fewer draws and doses than `goalcut ablate` takes: here the seeds tell, and ten of them are to take minutes.
+    ablate=AblateSettings(draws=2, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0)),
     recipes=planned_recipes,
     recipe_names=RECIPE_NAMES,
     summarise=summarise_cuts,

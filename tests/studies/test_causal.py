@@ -1,6 +1,5 @@
 """Causal shares on a really trained, small agent."""
 
-
 import numpy as np
 import pytest
 import torch
