@@ -21,6 +21,31 @@ def sections(results: dict[str, Any]) -> list[Section]:
     ]
 
 
+def findings(results: dict[str, Any]) -> list[str]:
+    """Of each variant the best cuts in one sentence: tuned, and by profile alone, beside the strongest control."""
+    told = []
+    for name, variant in results["summary"]["variants"].items():
+        parts = []
+        for goal in variant["goal_names"]:
+            tuned, profile = (best(variant, goal, tuned=kind) for kind in (True, False))
+            if tuned is None or profile is None:
+                continue
+            ways = dig(tuned["retention"], "navigation", "over_seeds", "median")
+            way = f", with {decimal(ways[0])} of navigation left" if ways else ""
+            parts.append(
+                f"removing {goal}, tuned doses reach a median selectivity of {_median(tuned)}{way}, and the best "
+                f"choice by profile alone ({profile['name'].partition(':')[0]}, best in hindsight) {_median(profile)}"
+            )
+        if parts:
+            seeds = len(variant["seeds"])
+            told.append(f"{name}, {seeds} {'seed' if seeds == 1 else 'seeds'}: {'; '.join(parts)}.")
+    return told
+
+
+def _median(cut: dict[str, Any]) -> str:
+    return spread(cut["selectivity"]["over_seeds"]["median"])
+
+
 def best(variant: dict[str, Any], goal: str, *, tuned: bool) -> dict[str, Any] | None:
     """The cut of a goal with the highest interquartile mean of selectivity, tuned or by profile alone."""
     cuts = [

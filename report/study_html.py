@@ -17,8 +17,10 @@ from .prose import WORDS
 from .style import count, decimal, duration
 
 Sections = Callable[[dict[str, Any]], list[Section]]
-_SECTIONS: dict[str, Sections] = {"timing": study_timing.sections}
+Findings = Callable[[dict[str, Any]], list[str]]
+_OTHERS: dict[str, tuple[Sections, Findings]] = {"timing": (study_timing.sections, study_timing.findings)}
 """Studies whose summary is not that of cuts."""
+_CUTS: tuple[Sections, Findings] = (study_cuts.sections, study_cuts.findings)
 _WORDS = {
     **WORDS,
     "retention": "What a cut leaves of a measure: (cut − untrained) / (trained − untrained); 1 is kept, 0 is removed.",
@@ -43,8 +45,15 @@ def write_study_report(directory: Path) -> Path:
 
 def study_html(results: dict[str, Any]) -> str:
     """The whole page."""
-    sections = _SECTIONS.get(results["study"], study_cuts.sections)(results) + _galleries(results)
-    page = Page(opening=_opening(results), measures=None, lacks=None, glossary=_WORDS, sections=sections)
+    sections_of, findings_of = _OTHERS.get(results["study"], _CUTS)
+    sections = sections_of(results) + _galleries(results)
+    page = Page(
+        opening=_opening(results) + findings_of(results),
+        measures=None,
+        lacks=None,
+        glossary=_WORDS,
+        sections=sections,
+    )
     return page_html(
         page,
         kicker="a study over seeds",

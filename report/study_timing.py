@@ -16,6 +16,28 @@ def sections(results: dict[str, Any]) -> list[Section]:
     return [_when(results, variants), _relation(variants), _modules(variants)]
 
 
+def findings(results: dict[str, Any]) -> list[str]:
+    """When the goals part in each variant, and whether any kind of row relates time with what directions carry."""
+    told = []
+    for name, variant in results["summary"]["variants"].items():
+        share = dig(variant, "over_seeds", "0.7", "share")
+        if share is None:
+            told.append(f"{name}: no seed has both goals pass 0.7.")
+            continue
+        text = (
+            f"{name}: the paid goal passes 0.7 after the proxy goal by {spread(share['iqm'])} of the training "
+            f"({share['seeds']} of {len(variant['crossings'])} seeds)"
+        )
+        kinds = [kind for kind, found in variant["relation"].items() if found["path"]["holm_p"] <= 0.05]
+        among = (
+            f"; of {len(variant['relation'])} kinds of rows, time and what a direction carries go together"
+        )
+        if variant["relation"]:
+            text += f"{among} over seeds in {', '.join(kinds) or 'none'} (Holm, 0.05)"
+        told.append(f"{text}.")
+    return told
+
+
 def _when(results: dict[str, Any], variants: dict[str, Any]) -> Section:
     plots = [
         learning_curves(results["curves"][name], variant["goals"], name) for name, variant in variants.items()

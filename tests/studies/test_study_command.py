@@ -106,17 +106,35 @@ def test_a_seed_that_fails_is_reported_and_loses_nothing_else(
     assert "Traceback" in Path(failure["log"]).read_text()
 
 
-def test_an_agent_that_another_study_trained_is_taken_over(root: Path, tmp_path: Path) -> None:
+def test_an_agent_of_another_study_is_taken_over_and_its_gradient_log_dropped_here_alone(
+    root: Path, tmp_path: Path
+) -> None:
     copied = Path(shutil.copytree(root, tmp_path / "studies"))
-    words = ("--tiny", "--seeds", "0", "--variants", "default", "--root", copied)
+    words = ("--tiny", "--seeds", "0", "--variants", "default", "--root", copied, "--drop-gradients")
     assert goalcut("study", "timing", *words) == 0
-    ours, theirs = (
-        Run(copied / name / "default" / "seed-0").parameters_after() for name in ("timing-tiny", "cut-tiny")
-    )
-    assert (ours == theirs).all()
+    ours, theirs = (copied / name / "default" / "seed-0" for name in ("timing-tiny", "cut-tiny"))
+    assert (Run(ours).parameters_after() == Run(theirs).parameters_after()).all()
     costs = [json.loads(line) for line in (copied / "timing-tiny" / "costs.jsonl").read_text().splitlines()]
     assert {cost["stage"] for cost in costs} == {"evaluate", "analyze", "judge"}
+    assert not (ours / "gradients" / "rows.bin").exists()
+    assert (theirs / "gradients" / "rows.bin").exists()
+    assert goalcut("report", ours) == 0
+    # With its log gone nothing is missing: all that reads it is done.
+    assert goalcut("study", "timing", *words) == 0
     assert read_json(copied / "timing-tiny" / "results.json")["done"] == {"default": [0]}
+
+
+def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(tmp_path: Path) -> None:
+    words = ["study", "timing", "--tiny", "--seeds", "0-1", "--variants", "n7-k4", "--root", str(tmp_path)]
+    study = subprocess.Popen([sys.executable, "-m", "goalcut.cli", *words], stderr=subprocess.PIPE, text=True)
+    logs = tmp_path / "timing-tiny" / "logs"
+    _wait_for(lambda: len(list(logs.glob("*.log"))) == 2)
+    study.send_signal(signal.SIGINT)
+    _, said = study.communicate(timeout=60)
+    assert study.returncode == 1
+    assert "interrupted" in said
+    for lock in (tmp_path / "timing-tiny" / "n7-k4").glob("*/lock"):
+        assert not _held(lock)
 
 
 def test_a_study_killed_in_the_middle_goes_on_and_leaves_no_process_behind(tmp_path: Path) -> None:
