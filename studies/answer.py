@@ -22,7 +22,10 @@ def done_runs(plan: Plan, seeds: SeedSet) -> list[RunResult]:
     runs = [RunResult(run.variant, run.seed, run.directory) for run in plan.runs]
 
     def every_stage(result: RunResult) -> bool:
-        return all(is_done(plan.study, stage, result.directory, seeds.role) for stage in plan.study.stages)
+        settings = plan.study.settings(result.variant, result.seed, 1)
+        return all(
+            is_done(plan.study, stage, result.directory, settings, seeds.role) for stage in plan.study.stages
+        )
 
     return whole(runs, every_stage)
 

@@ -71,7 +71,7 @@ def make_plan(study: Study, directory: Path, variants: Sequence[str], seeds: See
         of_run = _bytes(settings)
         for seed in seeds.seeds:
             run = run_directory(directory, variant, seed)
-            missing = _missing(study, run, seeds)
+            missing = _missing(study, run, study.settings(variant, seed, 1), seeds)
             runs.append(PlannedRun(variant, seed, run, missing))
             seconds += sum(costs.seconds(variant, stage) for stage in missing)
             if "train" in missing:
@@ -79,8 +79,8 @@ def make_plan(study: Study, directory: Path, variants: Sequence[str], seeds: See
     return Plan(study, tuple(runs), seconds, logs, checkpoints)
 
 
-def _missing(study: Study, run: Path, seeds: SeedSet) -> tuple[str, ...]:
-    done = {stage: is_done(study, stage, run, seeds.role) for stage in study.stages}
+def _missing(study: Study, run: Path, settings: TrainSettings, seeds: SeedSet) -> tuple[str, ...]:
+    done = {stage: is_done(study, stage, run, settings, seeds.role) for stage in study.stages}
     if done.get("ablate") and len(seeds.seeds) > 1 and not has_partner(run):
         done["ablate"] = False
     missing = {stage for stage, is_made in done.items() if not is_made}

@@ -58,8 +58,8 @@ def settings_there(directory: Path, wanted: TrainSettings) -> TrainSettings:
     return replace(wanted, threads=held.threads).resolved(held)
 
 
-def is_done(study: Study, stage: str, directory: Path, role: Role) -> bool:
-    """Whether a stage of the run in this directory is done; a run that is not there has none done."""
+def is_done(study: Study, stage: str, directory: Path, settings: TrainSettings, role: Role) -> bool:
+    """Whether a stage of the run in this directory is done; a run that is not there, or another, has none done."""
     if not (directory / "config.json").exists():
         return False
     try:
@@ -67,7 +67,7 @@ def is_done(study: Study, stage: str, directory: Path, role: Role) -> bool:
     except RunFileError:
         return False
     if stage == "train":
-        return run.trained
+        return run.trained and settings_there(directory, settings) == run.settings
     if stage == "evaluate":
         return up_to_date(run, EVALUATION, _evaluate_settings(study, role))
     if stage == "analyze":

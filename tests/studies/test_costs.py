@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from goalcut.agents.run import TrainSettings
+from goalcut.agents.run import Run, TrainSettings
 from goalcut.envs import CheeseInCorner
 from goalcut.studies import STUDIES, seed_set
 from goalcut.studies.costs import REFERENCE_SECONDS, Cost, Costs, parallel, work
@@ -59,9 +59,19 @@ def test_the_plan_of_every_study_counts_all_stages_of_nothing(name: str, tmp_pat
     assert plan.stages == 2 * len(study.variants) * len(study.stages)
     assert plan.seconds > 100 * len(study.variants)
     assert plan.disk(1, drop_gradients=True) < plan.disk(1, drop_gradients=False)
-    assert not any(
-        is_done(study, stage, run.directory, "report") for run in plan.runs for stage in study.stages
-    )
+    assert all(run.missing == study.stages for run in plan.runs)
+
+
+def test_a_run_of_other_settings_is_not_done(tmp_path: Path) -> None:
+    study = STUDIES["cut"].tiny()
+    settings = study.settings("default", 0, 1)
+    run = Run.create(tmp_path / "seed-0", settings)
+    run.save_checkpoint(run.last_time, settings.new_network())
+    assert is_done(study, "train", run.directory, settings, "report")
+    # Threads are the run's own affair; a learning rate is not.
+    assert is_done(study, "train", run.directory, replace(settings, threads=2), "report")
+    other = replace(settings, ppo=replace(settings.ppo, learning_rate=0.5))
+    assert not is_done(study, "train", run.directory, other, "report")
 
 
 def test_disk_of_the_default_run_is_about_what_it_takes(tmp_path: Path) -> None:
