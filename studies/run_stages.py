@@ -15,7 +15,7 @@ from ..agents.files import RunFileError, read_json, write_json
 from ..agents.run import Run, TrainSettings
 from ..agents.run_directory import settings_to_json
 from ..agents.training import train
-from ..analysis.maze_analysis import AnalyzeSettings, analyze_run
+from ..analysis.maze_analysis import analyze_run
 from .results import JUDGED
 from .seeds import Role
 from .stages import (
@@ -243,15 +243,3 @@ def _held_other(run: Run) -> Path | None:
     except (RunFileError, KeyError, TypeError):
         return None
     return None if held is None else Path(held)
-
-
-__all__ = [
-    "AnalyzeSettings",
-    "StudyAblation",
-    "drop_gradients",
-    "has_partner",
-    "is_done",
-    "make",
-    "settings_there",
-    "take_over",
-]
