@@ -189,7 +189,8 @@ def _ablate(study: Study, run: Run, settings: AblateSettings, on_step: OnStep) -
         split = analysis["directions"]["split_row"]
         ablation = StudyAblation(run, found, split, settings, other)
         if study.recipes is not None:
-            ablation.further = tuple(study.recipes(run, found, split))
+            beside = None if settings.other_run is None else Run(settings.other_run)
+            ablation.further = tuple(study.recipes(run, found, beside))
             ablation.names = study.recipe_names
         about = {
             "levels": settings.levels,
@@ -217,7 +218,7 @@ ENTRIES_OF_ABLATION = 120
 
 def _evaluate_settings(study: Study, role: Role) -> dict[str, Any]:
     # As `goalcut evaluate` has them, so that a report does not measure again.
-    there = {"levels": study.levels, "rollout": None, "parameters": None}
+    there = {"levels": study.levels, "rollout": None, "parameters": None, "device": None}
     return there if role == "report" else there | {"judged_on": role}
 
 

@@ -43,8 +43,8 @@ class Judged:
 
 Judging = Callable[[Judged], dict[str, Any]]
 Summarise = Callable[[Sequence[RunResult]], dict[str, Any]]
-Recipes = Callable[[Run, Directions, int], Sequence[PlannedCut]]
-"""Further cuts of a run, from the run, its directions and the row that parts early from late."""
+Recipes = Callable[[Run, Directions, Run | None], Sequence[PlannedCut]]
+"""Further cuts of a run, from the run, its directions and the other seed's run that is their control."""
 
 
 @dataclass(frozen=True, eq=False)
