@@ -6,7 +6,7 @@ the cheese late ones. Every cut names its neighbour in time, the same choice mad
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..agents.open_run import MazeRun
 from ..agents.rollout_run import REPORT_LEVEL_SEED, HeldOut
@@ -21,6 +21,16 @@ from .selection import by_contrast, by_window, within_module
 from .tuned import TuneSettings
 
 Window = tuple[int, int]
+JudgedOn = Literal["report", "development"]
+_LEVELS: dict[str, tuple[HeldOut, int]] = {
+    "report": ("test", REPORT_LEVEL_SEED),
+    "development": ("tune", 1000),
+}
+
+
+def levels_judged_on(role: JudgedOn) -> tuple[HeldOut, int]:
+    """The split and the level seed of held-out levels; those of development are no levels of a report."""
+    return _LEVELS[role]
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class AblateSettings(CutSettings):
         curve_levels: held-out levels that the dose–response curves use.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
         device: where networks are asked, and tuned through; default where the run was trained.
+        judged_on: `report` levels, or `development` ones to choose recipes by: of the split of tuning levels, others
+            than those.
     """
 
     levels: int = 400
@@ -40,12 +52,15 @@ class AblateSettings(CutSettings):
     curve_levels: int = 100
     keep_navigation: float = 0.5
     device: str | None = None
+    judged_on: JudgedOn = "report"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_least(levels=2, tuning_levels=2 * TUNING_BATCHES, curve_levels=2)
         if self.device is not None:
             check_device(self.device)
+        if self.judged_on not in _LEVELS:
+            raise ValueError(f"judged_on is {self.judged_on!r}: give 'report' or 'development'")
 
 
 @dataclass(frozen=True)
@@ -80,11 +95,12 @@ class MazeAblation(Ablation):
         super().__init__(run, directions, settings, other)
         self.split, self.goals = split, maze_goals(run.settings.world, settings.keep_navigation)
         self._device = settings.device or run.settings.device
-        self.judge = self._judge(run, settings.levels, "test", REPORT_LEVEL_SEED)
-        self.curve_judge = self._judge(run, settings.curve_levels, "test", REPORT_LEVEL_SEED)
+        held_out = levels_judged_on(settings.judged_on)
+        self.judge = self._judge(run, settings.levels, *held_out)
+        self.curve_judge = self._judge(run, settings.curve_levels, *held_out)
         batch = settings.tuning_levels // TUNING_BATCHES
         seeds = range(TUNING_BATCHES)
-        self.tuners = [self._judge(run, batch, "tune", seed) for seed in seeds]
+        self.tuners = [self._judge(run, batch, "tune", seed, tuning=True) for seed in seeds]
         self.tuned_on = {"tuning_levels": settings.tuning_levels, "level_seeds": list(seeds)}
 
     def planned(self) -> list[PlannedCut]:
@@ -96,9 +112,9 @@ class MazeAblation(Ablation):
         """The settings, and where early ends."""
         return super().premises() | {"split": self.split}
 
-    def _judge(self, run: MazeRun, levels: int, split: HeldOut, seed: int) -> Judge:
+    def _judge(self, run: MazeRun, levels: int, split: HeldOut, seed: int, *, tuning: bool = False) -> Judge:
         behaviour = run.behaviour(levels, split=split, seed=seed, device=self._device)
-        if split == "tune" and not behaviour.exact:
+        if tuning and not behaviour.exact:
             raise ValueError(
                 f"{levels} tuning levels at a time are too many for exact measures, whose gradient tuned cuts need: "
                 f"give fewer tuning_levels or a smaller world"

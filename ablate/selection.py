@@ -64,10 +64,19 @@ def by_window(directions: Directions, count: int, start: int, stop: int) -> Sele
 
 
 def by_contrast(
-    directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int]
+    directions: Directions,
+    count: int,
+    window: tuple[int, int],
+    against: tuple[int, int],
+    *,
+    ridge: float | None = None,
 ) -> Selection:
-    """The `count` rotated directions with the most energy in one window per energy in another."""
-    return _rotated(directions, count, window, against)
+    """The `count` rotated directions with the most energy in one window per energy in another.
+
+    Without a ridge on the other's energy the contrast ends in directions that hardly moved: `ridge` is a share of its
+    largest; default the weakest direction's energy.
+    """
+    return _rotated(directions, count, window, against, ridge)
 
 
 def within_module(directions: Directions, selection: Selection, module: str) -> Selection:
@@ -88,7 +97,11 @@ def within_module(directions: Directions, selection: Selection, module: str) -> 
 
 
 def _rotated(
-    directions: Directions, count: int, window: tuple[int, int], against: tuple[int, int] | None
+    directions: Directions,
+    count: int,
+    window: tuple[int, int],
+    against: tuple[int, int] | None,
+    ridge: float | None = None,
 ) -> Selection:
     _check_count(directions, count)
     times = len(directions.profiles)
@@ -99,9 +112,9 @@ def _rotated(
     wanted = pushes[slice(*window)].T @ pushes[slice(*window)]
     other = None
     if against is not None:
-        # A ridge of the weakest direction's energy: without it the contrast ends in directions that hardly moved.
-        ridge = directions.singular_values[-1] ** 2 * np.eye(len(wanted))
-        other = pushes[slice(*against)].T @ pushes[slice(*against)] + ridge
+        other = pushes[slice(*against)].T @ pushes[slice(*against)]
+        least = directions.singular_values[-1] ** 2 if ridge is None else ridge * np.linalg.norm(other, 2)
+        other = other + least * np.eye(len(wanted))
     _, rotations = eigh(wanted, other)
     basis, _ = np.linalg.qr(rotations[:, ::-1][:, :count])
     vectors = torch.from_numpy(basis.T.astype(np.float32)) @ vectors_of(directions)
@@ -109,7 +122,7 @@ def _rotated(
     centre = float(((np.arange(times) + 0.5) / times) @ energy / energy.sum())
     recipe: dict[str, Any] = {"by": "window", "count": count, "window": list(window), "among": len(wanted)}
     if against is not None:
-        recipe |= {"by": "contrast", "against": list(against)}
+        recipe |= {"by": "contrast", "against": list(against)} | ({} if ridge is None else {"ridge": ridge})
     return Selection(vectors, centre, recipe)
 
 

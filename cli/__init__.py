@@ -22,6 +22,7 @@ COMMANDS = {
     "play": "walk the mazes of a world with the keys",
     "levels": "look at the levels of a world, and count them",
     "procgen": "all of it in Procgen's own maze",
+    "study": "answer a question over seeds, with a report",
 }
 _LENSES = {
     "ansatz": "does WᵀW follow the average gradient outer product of its layer?",
@@ -38,7 +39,7 @@ _LENS_USAGE = """usage: goalcut lens LENS RUN_DIRECTORY [settings]
 Each lens's settings:   goalcut lens LENS --help
 What each claims:       docs/lenses.md
 """
-_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD [settings]
+_USAGE = """usage: goalcut COMMAND RUN_DIRECTORY|WORLD|STUDY [settings]
 
 Find when a goal was learned, and cut it out.
 
@@ -120,11 +121,12 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "play": w.PlayCommand,
         "levels": w.LevelsCommand,
         "procgen": s.ProcgenCommand,
+        "study": s.StudyCommand,
     }
     kind = kinds[name]
     try:
         command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
-        if isinstance(command, w.PlayCommand | w.LevelsCommand):
+        if isinstance(command, w.PlayCommand | w.LevelsCommand | s.StudyCommand):
             command.check()
         check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))
     except ValueError as error:
@@ -135,7 +137,8 @@ def _dispatch(name: str, argv: list[str]) -> None:
 def _run(command: Any) -> None:
     from ..agents.allocator import keep_freed_memory
     from ..agents.open_run import MazeRun, open_maze_run, open_run
-    from . import digit_steps, steps, world_steps
+    from ..studies.stages import up_to_date
+    from . import digit_steps, steps, study_steps, world_steps
     from . import settings as s
     from . import world_settings as w
 
@@ -156,7 +159,7 @@ def _run(command: Any) -> None:
             for file, chosen, step in results:
                 if file != "evaluation.json" and command.train.record == "none":
                     continue
-                if not steps.up_to_date(run, file, chosen):
+                if not up_to_date(run, file, chosen):
                     step(run, chosen)
             steps.report_step(run)
         case s.TrainCommand():
@@ -184,6 +187,8 @@ def _run(command: Any) -> None:
                 digit_steps.analyze_digits_step(digits, command.analyze)
                 digit_steps.ablate_digits_step(digits, command.ablate)
             steps.report_step(digits)
+        case s.StudyCommand():
+            study_steps.study_step(command)
 
 
 class _UsageError(Exception):

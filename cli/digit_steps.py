@@ -19,14 +19,12 @@ from ..agents.run_directory import settings_to_json
 from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from ..analysis.digit_table import entries, fill_table, markdown
+from ..studies.stages import save_analysis, saved_analysis, up_to_date
 from .steps import (
     judge_all,
     other_directions,
     progress,
-    save_analysis,
-    saved_analysis,
     say_trained,
-    up_to_date,
 )
 
 

@@ -18,6 +18,7 @@ from .settings import (
     EvaluateProcgenSettings,
     MnistCommand,
     RunCommand,
+    StudyCommand,
     TrainCommand,
 )
 from .world_settings import LevelsCommand, PlayCommand
@@ -31,6 +32,8 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     """
     if kind is MnistCommand:
         return kind()
+    if kind is StudyCommand:
+        return kind(name=tyro.MISSING)
     if kind in (PlayCommand, LevelsCommand):
         name = first_word(argv, WORLDS) or CheeseInCorner.name
         return kind(world_name=name, world=world_named(name)())

@@ -16,9 +16,13 @@ from ..agents.training_logs import LogKind
 from ..analysis.digit_analysis import DigitAnalyzeSettings
 from ..analysis.maze_analysis import AnalyzeSettings
 from ..envs.worlds import WORLDS
+from ..studies.cards import STUDIES, study_named
+from ..studies.seeds import SeedSet, seed_set
+from ..studies.study import Study
 
 RunDirectory = Annotated[Path, tyro.conf.Positional]
 Preset = Literal["default", "random-start"]
+StudyName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="{" + ",".join(STUDIES) + "}")]
 WorldName = Annotated[str, tyro.conf.arg(metavar="{" + ",".join(WORLDS) + "}")]
 
 
@@ -242,3 +246,82 @@ class ProcgenCommand:
     ablate: ProcgenAblateSettings = field(default_factory=ProcgenAblateSettings)
     evaluate: EvaluateProcgenSettings = field(default_factory=EvaluateProcgenSettings)
     log: tuple[LogKind, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyCommand:
+    """Answer a question over seeds: train, analyze and cut many agents, and put the seeds together.
+
+    Studies: `timing` (when is each goal learned, and do late directions carry the late goal?), `cut` (can one goal be
+    cut and the other kept?), `stars` (which schedule lets star-seeking be cut?), `methods` (which way of finding
+    directions is best?), `robustness` (in which worlds, networks and learners does it hold?).
+
+    Every run is an ordinary run directory, ROOT/NAME/VARIANT/seed-N, on which the other commands work. What is done is
+    not done again: a study that was killed goes on with the same command, seeds can be added later, and any subset of
+    those that are done can be told of by itself. A seed that fails is reported and loses nothing else; the exit code is
+    then 1. Trained agents of another study with the same settings are taken over. Results: ROOT/NAME/results.json and
+    report.html.
+
+    Report seeds are those below 1000, judged on levels of split `test`. Recipes are to be chosen with `--development`
+    instead: seeds from 1000 on, judged on other levels, in a folder of their own.
+
+    Example: `goalcut study cut --dry-run` (what it will do, and for how long), then `goalcut study cut --seeds 0-9
+    --jobs 2`; or to see the whole of it work within a minute or two, finding nothing: `goalcut study cut --tiny --seeds
+    0-1`.
+
+    Attributes:
+        name: which study.
+        seeds: a range or a list, such as 0-9 or 0,3,7; default those of the study.
+        variants: only these of its variants; default all. `--dry-run` lists them.
+        development: development seeds and levels instead of those of reports.
+        jobs: runs at once, each in a process of its own.
+        threads: CPU threads of each process; one makes runs bit-identical on one machine.
+        root: where studies lie.
+        drop_gradients: remove each run's gradient log once it is analyzed; the default is to keep it.
+        only_done: train and measure nothing: tell of the seeds that are done.
+        dry_run: print the plan, its time and its disk, and do nothing.
+        tiny: the study in miniature, on 5×5 mazes.
+    """
+
+    name: StudyName
+    seeds: str | None = None
+    variants: tuple[str, ...] = ()
+    development: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    jobs: int = 2
+    threads: int = 1
+    root: Path = Path("runs/studies")
+    drop_gradients: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    only_done: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tiny: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+    def check(self) -> None:
+        """Refuse what cannot be run.
+
+        Raises:
+            ValueError: with what to give instead.
+        """
+        for name in ("jobs", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least 1")
+        for variant in self.chosen_variants:
+            self.study.settings(variant, 0, 1)
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError(f"variants is {' '.join(self.variants)}, which names one twice: give each once")
+        assert self.seed_set.seeds
+
+    @property
+    def study(self) -> Study:
+        """The card, or its miniature."""
+        study = study_named(self.name)
+        return study.tiny() if self.tiny else study
+
+    @property
+    def seed_set(self) -> SeedSet:
+        """The seeds, of the role asked for."""
+        return seed_set(self.seeds or self.study.seeds, "development" if self.development else "report")
+
+    @property
+    def chosen_variants(self) -> tuple[str, ...]:
+        """In the order of the study where none are named."""
+        return self.variants or tuple(self.study.variants)

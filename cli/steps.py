@@ -2,7 +2,6 @@
 
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +19,8 @@ from rich.progress import (
 from rich.table import Table
 
 from ..ablate.ablation import Ablation
-from ..ablate.journal import Journal
-from ..ablate.judge import Judge
 from ..ablate.maze_cuts import AblateSettings, MazeAblation
-from ..ablate.maze_goals import MazeBehaviour
-from ..ablate.table import save_table
-from ..agents.files import RunFileError, read_json, write_json
+from ..agents.files import RunFileError, write_json
 from ..agents.open_run import MazeRun, open_maze_run
 from ..agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
 from ..agents.rollout_run import REPORT_LEVEL_SEED
@@ -36,6 +31,8 @@ from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.directions import Directions
 from ..analysis.maze_analysis import AnalyzeSettings, analyze_run
 from ..report import print_summary, write_report
+from ..studies import stages
+from ..studies.stages import evaluated, save_analysis, saved_analysis
 from .settings import EvaluateSettings
 from .summary import write_summary
 
@@ -123,29 +120,14 @@ def logs_step(run: RunDirectory[Any], kinds: Sequence[LogKind]) -> None:
 
 def evaluate_step(run: MazeRun, settings: EvaluateSettings) -> dict[str, Any]:
     """Measure the untrained, trained, uniform-random and shortest-path agents; evaluation.json."""
-    device, theta_0 = settings.device or run.settings.device, run.parameters_after(0)
     if settings.parameters is None:
         theta = run.parameters_after(settings.rollout)
     else:
         theta = run.parameters_from(settings.parameters)
-    behaviour = run.behaviour(settings.levels, split="test", seed=REPORT_LEVEL_SEED, device=device)
-    judge = Judge(run.network(0).to(device), MazeBehaviour(behaviour), theta_0, theta)
-    agents = {
-        "untrained": judge.untrained,
-        "trained": judge.trained,
-        "uniform": judge.uniform,
-        "best": {name: value.double().cpu() for name, value in behaviour.best().items()},
-    }
-    result = {
-        "levels": settings.levels,
-        "level_seed": REPORT_LEVEL_SEED,
-        "split": "test",
-        "exact": behaviour.exact,
-        "behaviour": behaviour.told,
-        "settings": settings_to_json(settings),
-        "measures": dict(judge.behaviour.measures),
-        "agents": {name: judge.summary(measured) for name, measured in agents.items()},
-    }
+    result = evaluated(
+        run, settings.levels, theta=theta, level_seed=REPORT_LEVEL_SEED, device=settings.device
+    )
+    result |= {"settings": settings_to_json(settings)}
     if settings.rollout is None and settings.parameters is None:
         write_json(run.path("evaluation.json"), result)
     return result
@@ -179,15 +161,6 @@ def analyze_step(run: MazeRun, settings: AnalyzeSettings) -> None:
         save_analysis(run, result, found, settings)
 
 
-def save_analysis(run: RunDirectory[Any], result: dict[str, Any], found: Directions, settings: Any) -> None:
-    """Keep what a lens found; analysis/."""
-    path = run.path("analysis", "analysis.json")
-    # The two files belong together: without analysis.json the other is not looked at.
-    path.unlink(missing_ok=True)
-    found.save(run.path("analysis", "directions.safetensors"))
-    write_json(path, result | {"settings": settings_to_json(settings)})
-
-
 def ablate_step(run: MazeRun, settings: AblateSettings) -> None:
     """Cuts beside their controls; ablation/."""
     _trained(run)
@@ -201,23 +174,8 @@ def ablate_step(run: MazeRun, settings: AblateSettings) -> None:
 
 def judge_all(run: RunDirectory[Any], ablation: Ablation, about: dict[str, Any]) -> None:
     """Judge every cut and control, going on where an earlier call stopped; ablation/table.json."""
-    path = run.path("ablation", "table.json")
-    path.unlink(missing_ok=True)  # the cuts' files are about to change
-    kept = path.with_name("rows.jsonl")
-    journal = Journal(kept, ablation.fingerprint())
-    try:
-        with progress("ablate", None) as advance:
-            rows, curves, headline = ablation.rows(journal, lambda name: advance(name, 1))
-    finally:
-        journal.close()
-    judge = ablation.judge
-    agents = (("untrained", judge.untrained), ("trained", judge.trained), ("uniform", judge.uniform))
-    means = {
-        name: {measure: float(value.mean()) for measure, value in measured.items()}
-        for name, measured in agents
-    }
-    save_table(path, rows, curves, about | {"of": fingerprint(run), "headline": headline} | means)
-    kept.unlink(missing_ok=True)
+    with progress("ablate", None) as advance:
+        stages.judge_all(run, ablation, about, lambda name: advance(name, 1))
 
 
 def report_step(run: RunDirectory[Any]) -> Path:
@@ -228,37 +186,12 @@ def report_step(run: RunDirectory[Any]) -> Path:
     return path
 
 
-def up_to_date(run: RunDirectory[Any], file: str, settings: Any) -> bool:
-    """Whether a result is there, whole, and was made with these settings from what is there now."""
-    try:
-        made = read_json(run.directory / file)
-        if file == "analysis/analysis.json":
-            saved_analysis(run)
-        return made["settings"] == settings_to_json(settings) and made.get("of") in (None, fingerprint(run))
-    except (RunFileError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def fingerprint(run: RunDirectory[Any]) -> int | None:
-    """A checksum of the directions that cuts are made of; None where there are none."""
-    path = run.directory / "analysis" / "directions.safetensors"
-    return zlib.crc32(path.read_bytes()) if path.exists() else None
-
-
 def _trained(run: RunDirectory[Any]) -> None:
     if not run.trained:
         raise RunFileError(
             f"{run.directory} is not trained to its end: go on with the command that began it, goalcut "
             f"{'procgen' if run.kind == 'procgen' else 'train'} {run.directory}"
         )
-
-
-def saved_analysis(run: RunDirectory[Any]) -> tuple[dict[str, Any], Directions]:
-    """What analysis.json says, and the directions."""
-    path = run.directory / "analysis" / "analysis.json"
-    if not path.exists():
-        raise RunFileError(f"{path} is missing: run goalcut analyze {run.directory} first")
-    return read_json(path), Directions.load(path.with_name("directions.safetensors"))
 
 
 def other_directions(run: RunDirectory[Any]) -> Directions:

@@ -1,6 +1,7 @@
 """One self-contained report.html per run: no network, no other files."""
 
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
@@ -29,13 +30,10 @@ def write_report(run_directory: Path) -> Path:
 
 def report_html(inputs: AnyInputs) -> str:
     """The whole page."""
-    text = render(
-        "page.html",
-        css=Markup(text_of("page.css")),
-        javascript=Markup(text_of("page.js")),
-        plotly_template=style.rounded(style.TEMPLATE),
+    return page_html(
+        _page(inputs),
+        kicker="one run",
         name=inputs.run.directory.resolve().name,
-        page=_page(inputs),
         # Of two goals each has its colour; of more, the table's words do.
         goal_class=dict(zip(inputs.goals, ("proxy", "paid"), strict=True)) if len(inputs.goals) == 2 else {},
         unfinished=None if inputs.run.trained else repeat.command(inputs, "train"),
@@ -44,6 +42,18 @@ def report_html(inputs: AnyInputs) -> str:
             "settings": repeat.settings_rows(inputs),
             "facts": repeat.facts(inputs),
         },
+    )
+
+
+def page_html(page: Page, **values: Any) -> str:
+    """A page with all that it needs inside; `values` are the template's."""
+    text = render(
+        "page.html",
+        css=Markup(text_of("page.css")),
+        javascript=Markup(text_of("page.js")),
+        plotly_template=style.rounded(style.TEMPLATE),
+        page=page,
+        **values,
     )
     # Put in last: templating five megabytes of script would only cost time.
     return str(text).replace("<!-- plotly.js -->", f"<script>{get_plotlyjs()}</script>", 1)

@@ -40,12 +40,16 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Table:
-    """A small table: what each row is, then cells as they are written; `quiet` columns are the controls."""
+    """A small table: what each row is, then cells as they are written; `quiet` columns are the controls.
+
+    A `wide` one may be wider than the text and scrolls by itself.
+    """
 
     caption: str
     headings: Sequence[str]
     rows: Sequence[tuple[str, Sequence[str]]]
     quiet: frozenset[int] = frozenset()
+    wide: bool = False
 
 
 @dataclass(frozen=True)

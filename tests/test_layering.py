@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # Each folder may import from those before it; cli and report from all.
-LAYERS = ("envs", "agents", "analysis", "ablate")
+LAYERS = ("envs", "agents", "analysis", "ablate", "studies")
 ON_TOP = ("cli", "report")
 
 

@@ -1,0 +1,202 @@
+"""The sections of studies that cut: what every cut and control leaves, over seeds."""
+
+from typing import Any
+
+from .inputs import dig
+from .page import Exhibit, Section, Table
+from .study_figures import Cloud, Row, learning_curves, points, scatter, spread
+from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
+
+_HEADLINES = ("tuned", "recipe")
+
+
+def sections(results: dict[str, Any]) -> list[Section]:
+    """In reading order."""
+    variants = results["summary"]["variants"]
+    found = [_learned(results, variants)]
+    if len(variants) > 1:
+        found.append(_across(variants))
+    return found + [
+        _cuts(name, variant, side) for name, variant in variants.items() for side in (0, 1) if variant["cuts"]
+    ]
+
+
+def findings(results: dict[str, Any]) -> list[str]:
+    """Of each variant the best cuts in one sentence: tuned, and by profile alone, beside the strongest control."""
+    told = []
+    for name, variant in results["summary"]["variants"].items():
+        parts = []
+        for goal in variant["goal_names"]:
+            tuned, profile = (best(variant, goal, tuned=kind) for kind in (True, False))
+            if tuned is None or profile is None:
+                continue
+            ways = dig(tuned["retention"], "navigation", "over_seeds", "median")
+            way = f", with {decimal(ways[0])} of navigation left" if ways else ""
+            parts.append(
+                f"removing {goal}, tuned doses reach a median selectivity of {_median(tuned)}{way}, and the best "
+                f"choice by profile alone ({profile['name'].partition(':')[0]}, best in hindsight) {_median(profile)}"
+            )
+        if parts:
+            seeds = len(variant["seeds"])
+            told.append(f"{name}, {seeds} {'seed' if seeds == 1 else 'seeds'}: {'; '.join(parts)}.")
+    return told
+
+
+def _median(cut: dict[str, Any]) -> str:
+    return spread(cut["selectivity"]["over_seeds"]["median"])
+
+
+def best(variant: dict[str, Any], goal: str, *, tuned: bool) -> dict[str, Any] | None:
+    """The cut of a goal with the highest interquartile mean of selectivity, tuned or by profile alone."""
+    cuts = [
+        cut for cut in variant["cuts"] if cut["removes"] == goal and (cut["selection"] == "tuned") == tuned
+    ]
+    return max(cuts, key=lambda cut: cut["selectivity"]["over_seeds"]["iqm"][0], default=None)
+
+
+def _learned(results: dict[str, Any], variants: dict[str, Any]) -> Section:
+    plots = [
+        learning_curves(results["curves"][name], variant["goals"], name) for name, variant in variants.items()
+    ]
+    caption = (
+        "Retention of each goal while training: 0 is the untrained agent, 1 the trained one. A thin line is a seed, "
+        "the thick one their median."
+    )
+    tables = []
+    for name, variant in variants.items():
+        rows = [
+            (
+                measure,
+                [
+                    spread(dig(found, "median")),
+                    spread(dig(found, "iqm")),
+                    ", ".join(decimal(value) for value in variant["measure_values"][measure]),
+                ],
+            )
+            for measure, found in variant["measures"].items()
+        ]
+        tables.append(
+            Table(
+                f"{name}: exact measures of the trained agents, seeds {_list(variant['seeds'])}.",
+                ["measure", "median", "interquartile mean", "every seed"],
+                rows,
+            )
+        )
+    return Section("curves", "What was learned", "", [Exhibit(caption, plots, 2)], tables)
+
+
+def _across(variants: dict[str, Any]) -> Section:
+    exhibits = []
+    for side, colour in ((0, PROXY), (1, PAID)):
+        for tuned, told in ((True, "doses tuned on behaviour"), (False, "the best choice by profile alone")):
+            rows = []
+            for name, variant in variants.items():
+                cut = best(variant, variant["goal_names"][side], tuned=tuned)
+                if cut is not None:
+                    rows.append(_row(name if tuned else f"{name}: {cut['name']}", cut, colour))
+            if rows:
+                goal = ("proxy", "paid")[side]
+                caption = f"Removing the {goal} goal, {told}: selectivity of every seed."
+                exhibits.append(Exhibit(caption, [points(rows, "selectivity", marks=(0.0, 1.0))]))
+    lead = "Each row is a variant. The best choice by profile is the best of several, in hindsight."
+    return Section("variants", "Over all variants", lead, exhibits)
+
+
+def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
+    goal, colour = variant["goal_names"][side], (PROXY, PAID)[side]
+    cuts = [cut for cut in variant["cuts"] if cut["removes"] == goal]
+    exhibits = [
+        Exhibit(
+            f"Removing {goal} and keeping the other goal: selectivity of every cut and seed; diamonds are "
+            "interquartile means with 95 % intervals.",
+            [points([_row(cut["name"], cut, colour) for cut in cuts], "selectivity", marks=(0.0, 1.0))],
+        )
+    ]
+    headlines = [cut for cut in cuts if cut["name"].startswith(_HEADLINES)]
+    clouds = [
+        Cloud(
+            "controls",
+            GREY,
+            [place for cut in headlines for one in cut["controls"] for place in _places(one, variant, side)],
+        ),
+        *(
+            Cloud(cut["name"], (colour, INK, VIOLET)[i % 3], _places(cut, variant, side))
+            for i, cut in enumerate(headlines)
+        ),
+    ]
+    caption = (
+        "What each tuned cut and recipe leaves of both goals in every seed, beside all their controls; a clean cut is "
+        "top left. Values beyond −0.5 and 1.5 are drawn at the edge."
+    )
+    axes = tuple(f"retention of {variant['goals'][place]}" for place in (side, 1 - side))
+    exhibits.append(Exhibit(caption, [scatter(clouds, (axes[0], axes[1]))]))
+    for cut in headlines:
+        if cut["controls"]:
+            rows = [_row(cut["name"], cut, colour, strong=True)]
+            rows += [_row(control["name"], control, GREY) for control in cut["controls"]]
+            exhibits.append(
+                Exhibit(
+                    f"{cut['name']}, beside its controls.", [points(rows, "selectivity", marks=(0.0, 1.0))]
+                )
+            )
+    rows = [line for cut in cuts for line in _lines(cut, variant["retained"])]
+    headings = ["cut or control", "seeds", "selectivity, median", "interquartile mean"]
+    headings += [f"retention of {measure}" for measure in variant["retained"]] + ["‖Δθ‖/‖θ−θ₀‖", "p (Holm)"]
+    caption = (
+        "Medians and interquartile means over seeds, with 95 % intervals; retention and norm are medians. p: "
+        "sign-flip test of the cut's selectivity against this control's on the same seeds, adjusted within its cut."
+    )
+    lead = (
+        f"{variant['goals'][side]} stands for the goal to remove, {variant['goals'][1 - side]} for the one to keep; "
+        "navigation should stay."
+    )
+    anchor = f"{name}-{goal}".replace(".", "-")
+    return Section(
+        anchor, f"{name}: remove {goal}", lead, exhibits, [Table(caption, headings, rows, wide=True)]
+    )
+
+
+def _lines(cut: dict[str, Any], retained: list[str]) -> list[tuple[str, list[str]]]:
+    compared = cut["comparisons"]
+    controls = [
+        (f"· {one['name']}", _cells(one, retained, compared.get(one["name"]))) for one in cut["controls"]
+    ]
+    return [(cut["name"], _cells(cut, retained, None)), *controls]
+
+
+def _cells(entry: dict[str, Any], retained: list[str], compared: dict[str, Any] | None) -> list[str]:
+    selectivity = entry["selectivity"]["over_seeds"]
+    return [
+        str(len(entry["seeds"])),
+        spread(dig(selectivity, "median")),
+        spread(dig(selectivity, "iqm")),
+        *(spread(dig(entry["retention"][name], "over_seeds", "median")) for name in retained),
+        decimal((dig(entry, "relative_norm", "over_seeds", "median") or [None])[0], 3),
+        ""
+        if compared is None
+        else f"{decimal(compared['permutation_p'], 3)} ({decimal(compared['holm_p'], 3)})",
+    ]
+
+
+def _places(entry: dict[str, Any], variant: dict[str, Any], side: int) -> list[tuple[int, float, float, str]]:
+    """Of each seed: retention of the goal to remove, of the one to keep, and what else there is to say."""
+    removed, kept = (entry["retention"][variant["goals"][place]]["values"] for place in (side, 1 - side))
+    ways = entry["retention"].get("navigation", {"values": [None] * len(removed)})["values"]
+    told = [f"{entry['name']}; navigation {decimal(way)}" for way in ways]
+    return list(zip(entry["seeds"], removed, kept, told, strict=True))
+
+
+def _row(name: str, entry: dict[str, Any], colour: str, *, strong: bool = False) -> Row:
+    selectivity = entry["selectivity"]
+    return Row(
+        name,
+        entry["seeds"],
+        selectivity["values"],
+        dig(selectivity, "over_seeds", "iqm"),
+        colour,
+        strong=strong,
+    )
+
+
+def _list(seeds: list[int]) -> str:
+    return ", ".join(map(str, seeds))

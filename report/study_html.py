@@ -1,0 +1,150 @@
+"""One self-contained report.html per study."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..agents.files import write_atomically
+from ..agents.run_directory import flat_settings
+from ..studies.answer import load_answer
+from . import study_cuts, study_timing
+from .html import page_html
+from .maze_gallery import gallery
+from .maze_inputs import MazeInputs
+from .page import Page, Section
+from .prose import WORDS
+from .style import count, decimal, duration
+
+Sections = Callable[[dict[str, Any]], list[Section]]
+Findings = Callable[[dict[str, Any]], list[str]]
+_OTHERS: dict[str, tuple[Sections, Findings]] = {"timing": (study_timing.sections, study_timing.findings)}
+"""Studies whose summary is not that of cuts."""
+_CUTS: tuple[Sections, Findings] = (study_cuts.sections, study_cuts.findings)
+_WORDS = {
+    **WORDS,
+    "retention": "What a cut leaves of a measure: (cut − untrained) / (trained − untrained); 1 is kept, 0 is removed.",
+    "selectivity": "Retention of the goal to keep minus retention of the goal to remove; 1 is a perfect cut.",
+    "interquartile mean": "The mean of the middle half of the seeds (Agarwal et al. 2021), with a bootstrap interval "
+    "over seeds.",
+    "report and development": "Recipes are chosen on development seeds and levels; what is told of report seeds and "
+    "levels was chosen without a look at them.",
+}
+
+
+def write_study_report(directory: Path) -> Path:
+    """Write report.html of a study from its results.json; returns its path.
+
+    Raises:
+        RunFileError: there are no results yet, or they are damaged.
+    """
+    path = Path(directory) / "report.html"
+    write_atomically(path, study_html(load_answer(directory)).encode())
+    return path
+
+
+def study_html(results: dict[str, Any]) -> str:
+    """The whole page."""
+    sections_of, findings_of = _OTHERS.get(results["study"], _CUTS)
+    sections = sections_of(results) + _galleries(results)
+    page = Page(
+        opening=_opening(results) + findings_of(results),
+        measures=None,
+        lacks=None,
+        glossary=_WORDS,
+        sections=sections,
+    )
+    return page_html(
+        page,
+        kicker="a study over seeds",
+        name=results["study"] + (" in miniature" if results["tiny"] else ""),
+        goal_class={},
+        unfinished=None,
+        repeat={"command": results["command"], "settings": _settings(results), "facts": _facts(results)},
+    )
+
+
+def _opening(results: dict[str, Any]) -> list[str]:
+    done = sum(len(seeds) for seeds in results["done"].values())
+    judged = results["judged_on"]
+    told = (
+        f"{count(done)} agents, {results['told']}; {count(judged['levels'])} levels of each kind for the measures. "
+        "The seed is the unit: intervals are over seeds."
+    )
+    opening = [results["question"], told]
+    if results["tiny"]:
+        opening.append(
+            "This is the study in miniature, on 5×5 mazes hardly trained: it shows that it works, no finding."
+        )
+    if results["failures"]:
+        failed = "; ".join(
+            f"{one['variant']} seed {one['seed']}: {one['error']}" for one in results["failures"]
+        )
+        opening.append(f"Not among them, as they failed: {failed}.")
+    return opening
+
+
+def _galleries(results: dict[str, Any]) -> list[Section]:
+    """Mazes of the typical and the worst seed of the first variant; none of development seeds, nor without cuts."""
+    name, variant = next(iter(results["summary"]["variants"].items()))
+    if results["role"] != "report" or not variant.get("cuts"):
+        return []
+    ranked = _ranked(variant)
+    chosen = {"typical": ranked[len(ranked) // 2], "worst": ranked[0]}
+    sections = []
+    for word, (seed, selectivity) in chosen.items():
+        directory = Path(results["directories"][name][str(seed)])
+        if not (directory / "config.json").exists():
+            continue
+        section = gallery(MazeInputs.of(directory))
+        title = f"In the mazes: the {word} seed, {seed}"
+        lead = f"Mean selectivity of its tuned cuts {decimal(selectivity)}. {section.lead}"
+        sections.append(replace(section, anchor=f"mazes-{word}", title=title, lead=lead))
+        if len(ranked) == 1:
+            break
+    return sections
+
+
+def _ranked(variant: dict[str, Any]) -> list[tuple[int, float]]:
+    """Seeds by the mean selectivity of their tuned cuts, the worst first."""
+    scores: dict[int, list[float]] = {seed: [] for seed in variant["seeds"]}
+    for cut in variant["cuts"]:
+        if cut["selection"] == "tuned":
+            for seed, value in zip(cut["seeds"], cut["selectivity"]["values"], strict=True):
+                scores[seed].append(value)
+    means = [(seed, sum(values) / len(values)) for seed, values in scores.items() if values]
+    return sorted(means, key=lambda pair: pair[1]) or [(seed, 0.0) for seed in variant["seeds"]]
+
+
+def _facts(results: dict[str, Any]) -> list[tuple[str, str]]:
+    judged = results["judged_on"]
+    rows = [
+        ("seeds", results["told"]),
+        (
+            "levels",
+            f"{judged['levels']} of each kind, split {judged['split']}, level seed {judged['level_seed']}",
+        ),
+        ("this call took", duration(results["seconds"])),
+        ("commit", str(results["commit"] or "not known")),
+    ]
+    return rows + [(name, str(value or "not known")) for name, value in (results["versions"] or {}).items()]
+
+
+def _settings(results: dict[str, Any]) -> list[tuple[str, str]]:
+    """All of the first variant's, then of each other what differs; then of the stages."""
+    variants = {name: flat_settings(values) for name, values in results["settings"].items()}
+    first_name, first = next(iter(variants.items()))
+    rows = [(f"{first_name}: {name}", _text(value)) for name, value in first.items()]
+    for variant, values in variants.items():
+        if variant != first_name:
+            rows += [(f"{variant}: {n}", _text(v)) for n, v in values.items() if first.get(n) != v]
+    for stage in ("analyze", "ablate"):
+        if results[stage] is not None:
+            rows += [
+                (f"{stage}.{name}", _text(value)) for name, value in flat_settings(results[stage]).items()
+            ]
+    return rows
+
+
+def _text(value: Any) -> str:
+    return "default" if value is None else str(value)

@@ -1,0 +1,177 @@
+"""How long stages take: stored costs of the default run, scaled to this machine, or what was measured in this study."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from ..agents.behaviour import measured_levels
+from ..agents.networks import build_network
+from ..agents.run import TrainSettings
+from ..envs.planes import plane_names
+from ..envs.state_graph import StateGraph
+from .study import Study
+
+REFERENCE_SECONDS = {"train": 250.0, "evaluate": 3.0, "analyze": 10.0, "judge": 45.0, "ablate": 130.0}
+"""Of the default run, each stage in a process of one thread, on the machine that took `REFERENCE_KERNEL`."""
+REFERENCE_KERNEL = 0.043
+"""Seconds of `_kernel` there."""
+_START = 1.0  # seconds that a stage takes at the least
+_FILE = "costs.jsonl"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one stage of one run took."""
+
+    variant: str
+    stage: str
+    seconds: float
+
+
+class Costs:
+    """Seconds of each stage of each variant of a study.
+
+    Args:
+        study: the card.
+        directory: of the study; costs measured so far lie there.
+        machine: how many times as long as on the reference machine a stage takes here, from `calibrated`.
+    """
+
+    def __init__(self, study: Study, directory: Path, machine: float):
+        self.study, self.machine = study, machine
+        self._path = directory / _FILE
+        self._measured = _read(self._path)
+        default = TrainSettings()
+        self._scale = {
+            (name, stage): work(settings, stage, study) / work(default, stage, study)
+            for name, settings in study.variants.items()
+            for stage in study.stages
+        }
+
+    @property
+    def told(self) -> str:
+        """Where the figures come from."""
+        count = len(self._measured)
+        if not count:
+            return (
+                f"from stored costs; this machine takes {self.machine:.2f} times as long as the one of these"
+            )
+        return f"from {count} stages that this study has measured so far"
+
+    def seconds(self, variant: str, stage: str) -> float:
+        """What a stage of a run of this variant takes, in seconds."""
+        same = [cost.seconds for cost in self._measured if (cost.variant, cost.stage) == (variant, stage)]
+        if same:
+            return median(same)
+        ratios = [
+            cost.seconds / self._stored(cost.variant, stage)
+            for cost in self._measured
+            if cost.stage == stage and (cost.variant, stage) in self._scale
+        ]
+        return self._stored(variant, stage) * (median(ratios) if ratios else self.machine)
+
+    def add(self, cost: Cost) -> None:
+        """Keep what a stage took."""
+        self._measured.append(cost)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._path, "a") as file:
+            file.write(json.dumps(cost.__dict__) + "\n")
+
+    def _stored(self, variant: str, stage: str) -> float:
+        return REFERENCE_SECONDS[stage] * self._scale[variant, stage] + _START
+
+
+def work(settings: TrainSettings, stage: str, study: Study) -> float:
+    """How much a stage has to do, in units that only ratios of have a meaning."""
+    per_input = _products(settings)
+    ppo = settings.ppo
+    if stage == "train":
+        # Forward passes to act, and three times as much for every epoch; an env step costs as 200k products do.
+        steps = ppo.rollouts * ppo.env_steps_per_rollout
+        return steps * (2e5 + per_input * (1 + 3 * ppo.epochs))
+    if stage == "analyze":
+        rows = settings.ppo.logged_rows(settings.record) if settings.record != "none" else 1
+        return float(rows**2 * _parameters(settings))
+    levels = study.levels if stage in ("evaluate", "judge") or study.ablate is None else study.ablate.levels
+    if stage == "ablate" and study.ablate is not None:
+        # Tuning steps forward and back beside the rows to judge.
+        levels = 0.4 * study.ablate.levels + 1.6 * 400 * study.ablate.tune.steps / 120
+        levels = max(levels, 1.0)
+    return levels * _states(settings) * (per_input + 50.0 * settings.horizon)
+
+
+def calibrated() -> float:
+    """How many times as long as on the reference machine a training step takes here; about a second."""
+    return _kernel() / REFERENCE_KERNEL
+
+
+def parallel(jobs: int, threads: int, cores: int) -> float:
+    """Runs that advance at once, in those of a process alone: cores shared by more threads do not go faster."""
+    return max(1.0, min(float(jobs), cores / threads))
+
+
+def _kernel() -> float:
+    """Seconds of a forward and backward pass of the default network over 1,024 inputs, one thread, the best of five."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        network = build_network("conv", (3, 9, 9), 4, seed=0)
+        inputs = torch.zeros(1024, 3, 9, 9)
+        labels = torch.zeros(1024, dtype=torch.long)
+        best = float("inf")
+        for _ in range(5):
+            began = time.perf_counter()
+            cross_entropy(network(inputs)[0], labels).backward()
+            best = min(best, time.perf_counter() - began)
+        return best
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _products(settings: TrainSettings) -> float:
+    """Multiplications of one input's forward pass."""
+    network, total = settings.new_network(), 0.0
+
+    def count(module: nn.Module, inputs: Sequence[torch.Tensor], output: torch.Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        assert isinstance(weight, torch.Tensor)
+        total += weight.numel() * (output[0, 0].numel() if isinstance(module, nn.Conv2d) else 1)
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    size = settings.world.size
+    with torch.no_grad():
+        network(torch.zeros(1, len(plane_names(settings.world)), size, size))
+    return total
+
+
+def _states(settings: TrainSettings) -> float:
+    """States of a level, of all distributions that are measured on together."""
+    levels = measured_levels(settings.world, 4, seed=0, split="train")
+    batches = {id(batch): batch for batch in levels.values()}.values()
+    return sum(float(StateGraph(batch).real.sum()) / 4 for batch in batches)
+
+
+def _parameters(settings: TrainSettings) -> int:
+    return sum(parameter.numel() for parameter in settings.new_network().parameters())
+
+
+def _read(path: Path) -> list[Cost]:
+    if not path.exists():
+        return []
+    costs = []
+    for line in path.read_text().splitlines():
+        try:
+            costs.append(Cost(**json.loads(line)))
+        except (ValueError, TypeError):
+            continue  # half-written
+    return costs

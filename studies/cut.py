@@ -1,0 +1,22 @@
+"""Questions 2 and 3: cut cheese-seeking and keep corner-seeking, and the other way round; navigation stays in both."""
+
+from ..ablate.maze_cuts import AblateSettings
+from ..agents.run import PRESETS
+from .cut_summary import summarise_cuts
+from .recipes import RECIPE_NAMES, planned_recipes
+from .study import Study
+
+CUT = Study(
+    name="cut",
+    question=(
+        "Can corner-seeking be cut out and cheese-seeking kept, and the other way round: by doses tuned through the "
+        "measures, and by profiles alone, beside every control?"
+    ),
+    variants={"default": PRESETS["default"]},
+    seeds="0-9",
+    # Fewer draws and doses than `goalcut ablate` takes: here the seeds tell, and ten of them are to take minutes.
+    ablate=AblateSettings(draws=2, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0)),
+    recipes=planned_recipes,
+    recipe_names=RECIPE_NAMES,
+    summarise=summarise_cuts,
+)

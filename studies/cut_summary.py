@@ -1,0 +1,130 @@
+"""What cuts and their controls leave, over seeds: every seed's figure, median and interquartile mean with intervals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .comparisons import compare_family
+from .relation import rank_correlation
+from .results import RunResult, by_variant
+from .statistics import over_seeds
+
+NAVIGATION = "navigation"
+_REWIND = "rewind"
+
+
+def summarise_cuts(results: Sequence[RunResult]) -> dict[str, Any]:
+    """Per variant: measures, and the table of cuts over seeds."""
+    return {"variants": {name: _variant(runs) for name, runs in by_variant(results).items()}}
+
+
+def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
+    names = list(runs[0].evaluation["measures"])
+    retained = [*runs[0].goals, *([NAVIGATION] if NAVIGATION in names else [])]
+    measures = {name: over_seeds([run.measure(name) for run in runs]) for name in names}
+    values = {name: [run.measure(name) for run in runs] for name in names}
+    return {
+        "goals": list(runs[0].goals),
+        "goal_names": [goal.name for goal in runs[0].run.settings.world.goals],
+        "retained": retained,
+        "seeds": [run.seed for run in runs],
+        "measures": measures,
+        "measure_values": values,
+        "cuts": cuts_over_seeds(runs, retained),
+        "tuned_doses": _tuned_doses(runs),
+    }
+
+
+def cuts_over_seeds(runs: Sequence[RunResult], retained: Sequence[str]) -> list[dict[str, Any]]:
+    """Every cut with its controls, in the order of the table, each over the seeds that have it.
+
+    Draws of one random control are averaged within a seed first, so that a seed counts once; rewinds are told apart by
+    their place among the rewinds of their cut, as seeds rewind to other times.
+    """
+    tables = [_by_key(run.ablation["rows"]) for run in runs]
+    keys = list(dict.fromkeys(key for table in tables for key in table))
+    cuts: dict[str, dict[str, Any]] = {}
+    for key in keys:
+        there = [(run.seed, table[key]) for run, table in zip(runs, tables, strict=True) if key in table]
+        entry = _entry(key, there, retained)
+        cut, control = key
+        if control is None:
+            cuts[cut] = entry | {"controls": []}
+        else:
+            cuts[cut]["controls"].append(entry)
+    for cut in cuts.values():
+        cut["comparisons"] = _comparisons(cut)
+    return list(cuts.values())
+
+
+Key = tuple[str, str | None]
+
+
+def _by_key(rows: Sequence[dict[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
+    """(cut, control) → its rows, several where a control has several draws; the control of a cut itself is None."""
+    found: dict[Key, list[dict[str, Any]]] = {}
+    rewinds: dict[str, int] = {}
+    for row in rows:
+        cut = row["control_of"]
+        if cut is None:
+            found.setdefault((row["name"], None), []).append(row)
+            continue
+        control = row["name"].removesuffix(f" | {cut}")
+        if control.startswith(_REWIND):
+            rewinds[cut] = rewinds.get(cut, 0) + 1
+            control = "rewind to its time" if rewinds[cut] == 1 else "rewind to before the other goal"
+        found.setdefault((cut, control), []).append(row)
+    return found
+
+
+def _entry(
+    key: Key, there: Sequence[tuple[int, list[dict[str, Any]]]], retained: Sequence[str]
+) -> dict[str, Any]:
+    first = there[0][1][0]
+
+    def figure(take: Any) -> dict[str, Any]:
+        values = [float(np.mean([take(row) for row in rows])) for _, rows in there]
+        return {"values": values, "over_seeds": over_seeds(values)}
+
+    return {
+        "name": key[0] if key[1] is None else key[1],
+        "selection": first["selection"],
+        "removes": first["removes"],
+        "seeds": [seed for seed, _ in there],
+        "selectivity": figure(lambda row: row["selectivity"]),
+        "relative_norm": figure(lambda row: row["relative_norm"]),
+        "retention": {name: figure(lambda row, name=name: row["retention"][name]) for name in retained},
+    }
+
+
+def _comparisons(cut: dict[str, Any]) -> dict[str, Any]:
+    """The cut's selectivity against each control's on the seeds that both have, adjusted for all of them."""
+    ours = dict(zip(cut["seeds"], cut["selectivity"]["values"], strict=True))
+    rivals, seeds = {}, set(ours)
+    for control in cut["controls"]:
+        rivals[control["name"]] = dict(zip(control["seeds"], control["selectivity"]["values"], strict=True))
+    whole = {name: values for name, values in rivals.items() if set(values) == seeds}
+    if len(seeds) < 2 or not whole:
+        return {}
+    order = sorted(seeds)
+    found = compare_family(
+        np.array([ours[seed] for seed in order]),
+        {name: np.array([values[seed] for seed in order]) for name, values in whole.items()},
+    )
+    return {name: one.to_json() for name, one in found.items()}
+
+
+def _tuned_doses(runs: Sequence[RunResult]) -> dict[str, Any]:
+    """Of every seed: Spearman's ρ of a direction's time with its dose against the late goal − against the early one."""
+    correlations = {}
+    for run in runs:
+        doses = [
+            np.array(row["recipe"]["doses"])
+            for row in run.ablation["rows"]
+            if row["selection"] == "tuned" and "doses" in row["recipe"]
+        ]
+        centres = np.array(run.analysis["directions"]["centre_of_mass"])
+        if len(doses) == 2 and all(len(dose) == len(centres) for dose in doses):
+            correlations[str(run.seed)] = rank_correlation(centres, doses[1] - doses[0])
+    return {"correlations": correlations, "over_seeds": over_seeds(list(correlations.values()))}

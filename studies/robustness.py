@@ -1,0 +1,44 @@
+"""Question 6: does it hold in other corners, sizes, shares of shifted levels, networks, starts, and with SB3's PPO?"""
+
+from dataclasses import replace
+
+from ..ablate.maze_cuts import AblateSettings
+from ..agents.run import TrainSettings
+from ..envs.worlds import CheeseInCorner
+from .cut_summary import summarise_cuts
+from .study import Study
+
+BASE = TrainSettings()
+WORLD = CheeseInCorner()
+
+
+def _world(**changes: object) -> TrainSettings:
+    return replace(BASE, world=replace(WORLD, **changes))  # pyright: ignore[reportArgumentType]
+
+
+ROBUSTNESS = Study(
+    name="robustness",
+    question=(
+        "Where is the border beyond which there is no misgeneralization to cut: over corner size, maze size, shares of "
+        "shifted levels, networks, starts and learners?"
+    ),
+    variants={
+        "default": BASE,
+        **{f"corner-{size}": _world(corner_size=size) for size in (1, 3)},
+        # The same share of the maze as 5 of 9.
+        "n7": _world(size=7, corner_size=4),
+        "n13": _world(size=13, corner_size=7),
+        **{f"ood-{share}": _world(ood_share=share) for share in (0.001, 0.01, 0.1)},
+        **{
+            network.replace("_", "-"): replace(BASE, network=network)
+            for network in ("mlp", "residual_mlp", "impala")
+        },
+        "random-start": _world(start="random"),
+        "sb3": replace(BASE, learner="sb3"),
+    },
+    seeds="0-4",
+    # Half of the levels and of the tuning of `cut`: many worlds, and their order is the question.
+    ablate=AblateSettings(levels=200, draws=1),
+    levels=200,
+    summarise=summarise_cuts,
+)

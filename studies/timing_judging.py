@@ -1,0 +1,134 @@
+"""What the study of timing asks of one run: each direction's time and its causal share of each goal."""
+
+from typing import Any
+
+import numpy as np
+
+from ..ablate.judge import Judge
+from ..ablate.maze_cuts import levels_judged_on
+from ..ablate.maze_goals import MazeBehaviour, maze_goals
+from ..agents.sampled_behaviour import behaviour_of_world
+from ..analysis.directions import Directions, module_of
+from ..analysis.profiles import centre_of_mass
+from .causal import causal_shares, learned, measure_gradients, module_shares_of, path_gradients
+from .relation import Relation, random_subspaces, rank_correlation, relation
+from .row_kinds import kinds_of_rows
+from .study import Judged
+
+DIRECTIONS, PATH_POINTS, DRAWS, SUBSPACES = 40, 8, 500, 20
+_MOST_LEVELS = 100
+Gradients = dict[str, np.ndarray]
+
+
+def judge_timing(judged: Judged) -> dict[str, Any]:
+    """Times, causal shares and their relation, for every kind of row; JSON-able.
+
+    Nothing but the crossing times where training did not change both goals.
+    """
+    run = judged.run
+    world = run.settings.world
+    split, level_seed = levels_judged_on(judged.role)
+    behaviour = behaviour_of_world(
+        world,
+        min(judged.levels, _MOST_LEVELS),
+        seed=level_seed,
+        split=split,
+        time_limit=run.settings.time_limit,
+    )
+    proxy, paid = (goal.measure for goal in world.goals)
+    if not behaviour.exact:
+        return {"left_out": "the measures of this world are sampled, and so have no gradient"}
+    theta_0, theta = run.parameters_after(0), run.parameters_after()
+    judge = Judge(run.network(), MazeBehaviour(behaviour), theta_0, theta, goals=maze_goals(world))
+    names = (proxy, paid)
+    added = learned(judge, names)
+    if np.isnan(added).any():
+        lacking = names[int(np.isnan(added).argmax())]
+        return {"left_out": f"training changed {lacking} by less than 0.05"}
+    gradients = {
+        "end": measure_gradients(judge, theta, names).numpy().astype(np.float64),
+        "path": path_gradients(judge, theta_0, theta, names, PATH_POINTS).numpy().astype(np.float64),
+    }
+    moved = (theta - theta_0).numpy().astype(np.float64)
+    rng = np.random.default_rng(run.settings.seed)
+    kinds = {
+        kind: _kind(found, moved, gradients, added, rng) for kind, found in kinds_of_rows(run, DIRECTIONS)
+    }
+    kinds["raw, all kept"] = _kind(judged.directions, moved, gradients, added, rng)
+    slopes = {which: _slope(of_measures, added) for which, of_measures in gradients.items()}
+    rows = run.gradient_log().rows()
+    random = random_subspaces(rows, moved, slopes, count=DIRECTIONS, draws=SUBSPACES, rng=rng)
+    for which, drawn in random.items():
+        tested = Relation(kinds["raw"][which]["correlation"], {"random subspace": drawn})
+        kinds["raw"][which]["nulls"] |= _told(tested)["nulls"]
+    strongest = judged.directions.subset(range(min(DIRECTIONS, len(judged.directions))))
+    return {
+        "measures": list(names),
+        "added": added.tolist(),
+        "kinds": kinds,
+        "modules": _modules(strongest, moved, gradients, added),
+        # All parameters together: on the path 1, but for the error of the midpoint rule.
+        "whole": {which: (found @ moved / added).tolist() for which, found in gradients.items()},
+    }
+
+
+def _kind(
+    found: Directions, moved: np.ndarray, gradients: Gradients, added: np.ndarray, rng: np.random.Generator
+) -> dict[str, Any]:
+    vectors = found.vectors.astype(np.float64)
+    along = vectors @ moved
+    result: dict[str, Any] = {
+        "directions": len(found),
+        "centre_of_mass": centre_of_mass(found.profiles).tolist(),
+        "moved_share": float((along**2).sum() / (moved @ moved)),
+    }
+    for which, of_measures in gradients.items():
+        shares = causal_shares(vectors, moved, of_measures, added)
+        slopes = vectors @ _slope(of_measures, added)
+        tested = relation(found.profiles, found.singular_values, along, slopes, draws=DRAWS, rng=rng)
+        result[which] = {"shares": shares.tolist(), **_told(tested)}
+    return result
+
+
+def _told(tested: Relation) -> dict[str, Any]:
+    return {
+        "correlation": tested.correlation,
+        "nulls": {
+            name: {
+                "mean": float(drawn.mean()),
+                "interval": np.quantile(drawn, [0.025, 0.975]).tolist(),
+                "p": tested.p_value(name),
+            }
+            for name, drawn in tested.nulls.items()
+        },
+    }
+
+
+def _modules(
+    found: Directions, moved: np.ndarray, gradients: Gradients, added: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Of each module's part of the shares, the correlation of preference with time, and how large the part is."""
+    vectors, centres = found.vectors.astype(np.float64), centre_of_mass(found.profiles)
+    result: dict[str, dict[str, Any]] = {}
+    for module in dict.fromkeys(map(module_of, found.layout)):
+        inside = np.zeros(len(moved), dtype=bool)
+        for name, (start, stop, _) in found.layout.items():
+            if module_of(name) == module:
+                inside[start:stop] = True
+        parts = {
+            which: module_shares_of(vectors, moved, of_measures, added, inside)
+            for which, of_measures in gradients.items()
+        }
+        result[module] = {
+            which: {
+                "correlation": rank_correlation(centres, part[:, 1] - part[:, 0]),
+                "share": part.sum(axis=0).tolist(),
+            }
+            for which, part in parts.items()
+        }
+    return result
+
+
+def _slope(gradients: np.ndarray, added: np.ndarray) -> np.ndarray:
+    """What a step changes of the paid goal's share more than of the proxy's, (P,)."""
+    return gradients[1] / added[1] - gradients[0] / added[0]

@@ -1,0 +1,96 @@
+"""What the runs of the study of timing say together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .comparisons import holm, sign_flip_p
+from .crossing import LEVELS, crossings
+from .results import RunResult, by_variant
+from .statistics import over_seeds
+
+GRADIENTS = ("end", "path")
+
+
+def summarise_timing(results: Sequence[RunResult]) -> dict[str, Any]:
+    """Per variant: when the goals part, and the relation of a direction's time with what it carries, over seeds."""
+    return {"variants": {name: _variant(runs) for name, runs in by_variant(results).items()}}
+
+
+def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
+    crossed = {str(run.seed): crossings(run) for run in runs}
+    return {
+        "goals": list(runs[0].goals),
+        "crossings": crossed,
+        "over_seeds": {
+            str(level): {
+                name: over_seeds([of_run[str(level)][name] for of_run in crossed.values()])
+                for name in ("proxy", "paid", "gap", "share", "paid_there")
+            }
+            for level in LEVELS
+        },
+        "measures": {
+            name: over_seeds([run.measure(name) for run in runs]) for name in runs[0].evaluation["measures"]
+        },
+        "left_out": {str(run.seed): run.judged["left_out"] for run in runs if "left_out" in run.judged},
+        "relation": _relation([run for run in runs if "kinds" in run.judged]),
+        "modules": _modules([run for run in runs if "modules" in run.judged]),
+    }
+
+
+def _relation(runs: Sequence[RunResult]) -> dict[str, Any]:
+    """Kind of rows → gradient → correlations of the seeds, their figures, and tests over seeds adjusted together."""
+    kinds = dict.fromkeys(kind for run in runs for kind in run.judged["kinds"])
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        there = [run for run in runs if kind in run.judged["kinds"]]
+        found[kind] = {
+            which: _one([run.judged["kinds"][kind][which] for run in there]) for which in GRADIENTS
+        }
+        for of_gradient in found[kind].values():
+            of_gradient["seeds"] = [run.seed for run in there]
+    flat = [found[kind][which] for kind in kinds for which in GRADIENTS]
+    for entry, adjusted in zip(flat, holm([entry["p"] for entry in flat]), strict=True):
+        entry["holm_p"] = adjusted
+    return found
+
+
+def _one(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    correlations = [entry["correlation"] for entry in entries]
+    names = list(entries[0]["nulls"])
+    return {
+        "correlations": correlations,
+        "over_seeds": over_seeds(correlations),
+        # Over seeds: is the mean correlation another than 0?
+        "p": sign_flip_p(np.array(correlations)),
+        "nulls": {
+            name: {
+                "means": [entry["nulls"][name]["mean"] for entry in entries],
+                "intervals": [entry["nulls"][name]["interval"] for entry in entries],
+                "p_values": [entry["nulls"][name]["p"] for entry in entries],
+                "passed": sum(entry["nulls"][name]["p"] <= 0.05 for entry in entries),
+            }
+            for name in names
+        },
+    }
+
+
+def _modules(runs: Sequence[RunResult]) -> dict[str, Any]:
+    modules = dict.fromkeys(module for run in runs for module in run.judged["modules"])
+    return {
+        module: {
+            which: {
+                "correlations": [run.judged["modules"][module][which]["correlation"] for run in runs],
+                "over_seeds": over_seeds(
+                    [run.judged["modules"][module][which]["correlation"] for run in runs]
+                ),
+                "share": [
+                    over_seeds([run.judged["modules"][module][which]["share"][goal] for run in runs])
+                    for goal in (0, 1)
+                ],
+            }
+            for which in GRADIENTS
+        }
+        for module in modules
+    }
