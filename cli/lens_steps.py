@@ -135,6 +135,13 @@ def compare_step(command: LensCompareCommand) -> None:
             result = about | {
                 "kind": run.kind,
                 "goals": {goal.name: goal.remove for goal in comparison.judge.goals},
+                "agents": {
+                    agent: {name: float(values.mean()) for name, values in measured.items()}
+                    for agent, measured in (
+                        ("trained", comparison.judge.trained),
+                        ("floor", comparison.judge.floor),
+                    )
+                },
                 "methods": {name: asdict(of) for name, of in comparison.of.items()},
                 "rows": [asdict(row) for row in rows],
                 "best": {

@@ -5,7 +5,7 @@ from typing import Any
 
 from . import lens_figures
 from .inputs import Inputs, dig
-from .lens_tables import compare_table, lens_table
+from .lens_tables import accuracy_table, compare_table, lens_table
 from .page import Exhibit, Plot, Section
 from .style import count, finite, short
 
@@ -124,7 +124,8 @@ def _comparison(saved: Mapping[str, Any]) -> Section:
             len(sides) or 1,
         )
     )
-    return Section("compare", "The lenses' cuts compared", lead, exhibits, [compare_table(saved)])
+    tables = [compare_table(saved), *([accuracy_table(saved)] if by_digit else [])]
+    return Section("compare", "The lenses' cuts compared", lead, exhibits, tables)
 
 
 def _seen(what: str, rows: list[dict[str, Any]], methods: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from goalcut.analysis.lenses import LENSES, look
 from goalcut.cli import main
 from goalcut.envs.worlds import CheeseInCorner
 from goalcut.report import write_report
+from goalcut.report.lens_tables import best_rows
 
 TINY = {
     "ansatz": "--ansatz.directions 3 --ansatz.draws 2",
@@ -196,6 +197,22 @@ def test_the_report_has_a_section_per_lens_and_one_of_the_comparison(
     for name in (*LENSES, "compare"):
         assert f'<section id="{name}">' in text
     assert "random subspaces" in text
+    assert ("Accuracy on each digit" in text) == (kind == "digits")
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_the_best_cuts_keep_to_their_budget_and_controls_come_last(
+    looked: dict[str, Path], kind: str
+) -> None:
+    saved = strict(looked[kind] / "lenses" / "compare.json")
+    rows = best_rows(saved)
+    assert rows
+    assert all(row["relative_norm"] <= 0.5 for _, row in rows)
+    controls = [name.startswith("random at ") for name, _ in rows]
+    assert controls == sorted(controls)
+    if kind == "digits":
+        names = [name for name, _ in rows]
+        assert len(names) == len(set(names))
 
 
 def test_a_report_has_no_section_of_a_lens_that_was_not_run(trained: dict[str, Path], tmp_path: Path) -> None:
