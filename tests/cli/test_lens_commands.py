@@ -48,7 +48,7 @@ def goalcut(*words: str | Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def trained(few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     directory, threads = tmp_path_factory.mktemp("lenses"), torch.get_num_threads()
     maze = TrainSettings(
         world=CheeseInCorner(size=5, corner_size=2),
@@ -60,7 +60,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
     run = Run.create(directory / "maze", maze)
     train(run)
     digits = DigitSettings(
-        hidden=(12, 8), epochs=1, batch_size=64, learning_rate=0.05, record="none", measure_every=0, threads=1
+        hidden=(12, 8),
+        epochs=4,
+        batch_size=16,
+        learning_rate=0.05,
+        record="none",
+        measure_every=0,
+        data_dir=few_digits,
+        threads=1,
     )
     classifier = DigitRun.create(directory / "digits", digits)
     train_digits(classifier)
