@@ -204,37 +204,48 @@ def _modularity(graph: Any) -> str:
 
 
 def _rotation(figures: dict[str, Any]) -> Table:
+    bases, chance = figures.get("bases") or {}, figures.get("chance") or {}
+    by_chance = _mean({layer: dig(of, "mean") for layer, of in chance.items()})
     rows = [
         (
-            f"{name} basis",
+            str(name),
             [
                 decimal(dig(of, "held_out"), 3),
-                decimal(dig(of, "fitted_on"), 3),
-                _mean(dig(figures, "matched_with_joint", name)),
-                _mean(figures.get("chance")),
+                decimal(dig(bases, "neurons", "held_out"), 3),
+                decimal(dig(bases, "random", "held_out"), 3),
+                _mean(dig(figures, "matched_with_joint", name) or dig(figures, name, "matched_with_joint")),
+                by_chance,
             ],
         )
-        for name, of in (figures.get("bases") or {}).items()
+        for name, of in bases.items()
+        if name not in ("neurons", "random")
     ]
     rows += [
-        (f"fitted on the {name} network", [decimal(dig(of, "fitted"), 3), "–", "–", "–"])
+        (
+            f"joint, of the network {name}",
+            [*(decimal(dig(of, which), 3) for which in ("fitted", "neurons", "random")), "–", "–"],
+        )
         for name, of in (figures.get("controls") or {}).items()
         if name != "trained"
     ]
-    apart = figures.get("apart") or {}
     rows += [
         (
-            f"{layer}: from before against from after",
-            ["–", "–", decimal(dig(of, "matched")), decimal(dig(of, "chance"))],
+            f"{layer}, fitted from before and from after",
+            ["–", "–", "–", decimal(dig(of, "matched_from_random_starts")), _with_sd(dig(of, "chance"))],
         )
-        for layer, of in apart.items()
+        for layer, of in (figures.get("apart") or {}).items()
     ]
     caption = (
-        f"Sparsity loss ({dig(figures, 'loss', 'name')}; lower is sparser) of the Jacobians between layers, and how "
-        "far bases are the same (matched cosine), beside what random bases have."
+        f"Sparsity loss ({dig(figures, 'loss', 'name')}; lower is sparser) of the Jacobians between layers on held-out "
+        "inputs, beside that of neurons and of random bases of the same network; and how far a basis is that of the "
+        "joint fit, or the two fits of one layer the same one (matched cosine), beside random bases."
     )
-    headings = ("basis", "held-out loss", "loss fitted on", "matched with the fit", "by chance")
-    return Table(caption, headings, rows, quiet=frozenset((3,)))
+    headings = ("basis", "loss", "neurons", "random", "matched", "by chance")
+    return Table(caption, headings, rows, quiet=frozenset((1, 2, 4)))
+
+
+def _with_sd(chance: Any) -> str:
+    return f"{decimal(dig(chance, 'mean'))} ± {decimal(dig(chance, 'sd'))}"
 
 
 def _channels(figures: dict[str, Any]) -> Table:
