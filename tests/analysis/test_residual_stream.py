@@ -24,6 +24,9 @@ def without_torchvision() -> Iterator[None]:
     """No model here needs it, and one that came with another tool may be of another build of torch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torchvision", None)
+        from transformers.utils.import_utils import is_torchvision_available
+
+        is_torchvision_available.cache_clear()
         yield
 
 
