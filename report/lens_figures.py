@@ -161,6 +161,8 @@ def compared(
         figure.update_yaxes(title={"text": "KL (nats)"}, rangemode="tozero")
     else:
         figure.update_yaxes(title={"text": what})
+    # One legend is enough: the other figures stand below that of selectivity.
+    figure.update_layout(showlegend=what == "selectivity")
     return figure
 
 

@@ -26,7 +26,7 @@ def compare_table(saved: Saved) -> Table:
         (
             f"{said}: remove {row.get('removes')}",
             [
-                f"{count(row.get('k'))} × {short(row.get('dose'))}",
+                f"{count(row.get('k'))} × {short(row.get('dose'))}" if "k" in row else "none keeps to it",
                 short(row.get("relative_norm")),
                 _with_interval(row),
                 decimal(dig(row, "retention", dig(saved, "goals", str(row.get("removes"))))),
@@ -38,7 +38,8 @@ def compare_table(saved: Saved) -> Table:
     ]
     caption = (
         "The change of each lens that is most selective on tuning data, of relative length "
-        f"{short(settings.get('relative_norm'))} at most; selectivity and the rest on held-out data. "
+        f"{short(settings.get('relative_norm'))} at most, that leaves {short(settings.get('navigation'))} of "
+        "finding the way; selectivity and the rest on held-out data. "
         "Random subspaces, the better of their draws, are the controls."
     )
     headings = ("cut", "k × dose", "‖Δ‖", "selectivity", "left of the goal", "navigation", "KL (nats)")
@@ -51,6 +52,8 @@ def accuracy_table(saved: Saved) -> Table:
     trained, floor = ({m: dig(agents, agent, m) for m in goals.values()} for agent in ("trained", "floor"))
     rows = [("trained", [decimal(trained[measure]) for measure in goals.values()])]
     for said, row in best_rows(saved):
+        if "k" not in row:
+            continue
         left = []
         for measure in goals.values():
             kept, low, high = finite(dig(row, "retention", measure)), floor[measure], trained[measure]
@@ -61,14 +64,16 @@ def accuracy_table(saved: Saved) -> Table:
 
 
 def best_rows(saved: Saved) -> list[tuple[str, dict[str, Any]]]:
-    """What a cut is called, and its row: per lens, space and goal the best, then per space those of random ones."""
+    """What a cut is called, and its row: per lens, space and goal the best, then per space those of random ones.
+
+    Where no change keeps to the budget the row says only what it `removes`.
+    """
     methods, best = saved.get("methods") or {}, dict(saved.get("best") or {})
     found: dict[tuple[bool, str, str], dict[str, Any]] = {}
     for goal, of_goal in best.items():
         for method, row in of_goal.items():
-            if row is None:
-                continue
             control = bool(dig(methods, method, "control"))
+            row = {"removes": goal} if row is None else row
             space = f"{dig(methods, method, 'space')}, {count(dig(methods, method, 'entries'))} entries"
             key = (control, f"random at {space}" if control else method, goal if len(best) <= 2 else "")
             if key not in found or _chosen_by(row) > _chosen_by(found[key]):
@@ -78,7 +83,8 @@ def best_rows(saved: Saved) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _chosen_by(row: Mapping[str, Any]) -> float:
-    return finite(row.get("tuning_selectivity")) or 0.0
+    chosen = finite(row.get("tuning_selectivity"))
+    return float("-inf") if chosen is None else chosen
 
 
 def _with_interval(row: Mapping[str, Any]) -> str:
