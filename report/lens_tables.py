@@ -56,9 +56,13 @@ def accuracy_table(saved: Saved) -> Table:
             continue
         left = []
         for measure in goals.values():
-            kept, low, high = finite(dig(row, "retention", measure)), floor[measure], trained[measure]
-            known = kept is not None and low is not None and high is not None
-            left.append(decimal(low + kept * (high - low)) if known else "–")
+            kept, low, high = (
+                finite(v) for v in (dig(row, "retention", measure), floor[measure], trained[measure])
+            )
+            if kept is None or low is None or high is None:
+                left.append("–")
+            else:
+                left.append(decimal(low + kept * (high - low)))
         rows.append((f"{said}: remove {row.get('removes')}", left))
     return Table("Accuracy on each digit of held-out images after the same cuts.", ("cut", *goals), rows)
 
