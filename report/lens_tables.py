@@ -56,7 +56,9 @@ def accuracy_table(saved: Saved) -> Table:
             continue
         left = []
         for measure in goals.values():
-            kept, low, high = finite(dig(row, "retention", measure)), floor[measure], trained[measure]
+            kept, low, high = (
+                finite(v) for v in (dig(row, "retention", measure), floor[measure], trained[measure])
+            )
             if kept is None or low is None or high is None:
                 left.append("–")
             else:
