@@ -17,8 +17,8 @@ from goalcut.agents.files import read_json
 
 def told(figure: dict[str, Any]) -> str:
     """Interquartile mean and its interval."""
-    found = figure.get("over_seeds", figure)["iqm"]
-    return f"{number(found['value'])} ({number(found['low'])}–{number(found['high'])})"
+    value, low, high = figure.get("over_seeds", figure)["iqm"]
+    return f"{number(value)} ({number(low)}–{number(high)})"
 
 
 def learned(variant: dict[str, Any]) -> str:
@@ -26,7 +26,7 @@ def learned(variant: dict[str, Any]) -> str:
     for name, over in variant["measures"].items():
         cells = [
             name,
-            number(over["median"]["value"]),
+            number(over["median"][0]),
             told(over),
             number(over["least"]),
             number(over["largest"]),
@@ -40,11 +40,11 @@ def cells_of(entry: dict[str, Any], retained: list[str]) -> list[str]:
     selectivity = entry["selectivity"]
     values = selectivity["values"]
     return [
-        number(selectivity["over_seeds"]["median"]["value"]),
+        number(selectivity["over_seeds"]["median"][0]),
         told(selectivity),
         f"{number(min(values))} … {number(max(values))}",
-        *(number(entry["retention"][name]["over_seeds"]["median"]["value"]) for name in retained),
-        number(entry["relative_norm"]["over_seeds"]["median"]["value"], 3),
+        *(number(entry["retention"][name]["over_seeds"]["median"][0]) for name in retained),
+        number(entry["relative_norm"]["over_seeds"]["median"][0], 3),
     ]
 
 
