@@ -218,6 +218,8 @@ def open_cluster(
                     host="127.0.0.1",
                     silence_logs=logging.CRITICAL,  # what fails in a worker is raised here
                     dashboard_address=None,  # pyright: ignore[reportArgumentType]
+                    # Its HTTP server takes any free port: the default one may be another cluster's.
+                    scheduler_kwargs={"dashboard_address": ":0"},
                 )
             )
         try:
