@@ -17,7 +17,7 @@ from .directions import Directions
 from .feature_basis import augmented, in_bases, in_feature_bases, is_transformable
 from .feature_selectivity import Selectivity, class_moments, selectivity
 from .interaction_graph import jacobian_interactions, modules, shuffled_modularity, weight_interactions
-from .layer_activations import check_layers, in_float64, layer_names, tap
+from .layer_activations import check_layers, function_kept, in_float64, layer_names
 from .lens import Findings, OnStep
 from .subject import Subject
 
@@ -193,16 +193,7 @@ def _function_kept(
     bases = {name: tuple(U.to(subject.inputs.device) for U in pair) for name, pair in bases.items()}
     few = subject.of(slice(0, 64))
     rewritten = few.at(in_feature_bases(few.network, bases))  # pyright: ignore[reportArgumentType]
-    names = list(taken)
-    before, after = tap(few, names), tap(rewritten, names)
-    changes = {
-        name: float(
-            (before.values[name] - after.values[name]).abs().max()
-            / before.values[name].abs().max().clamp_min(1e-300)
-        )
-        for name in names
-    }
-    return {"relative_change": changes, "largest": max(changes.values(), default=0.0), "dtype": "float64"}
+    return function_kept(few, rewritten, list(taken))
 
 
 def _selectivities(

@@ -126,11 +126,6 @@ class JacobianSpectrum:
         """Singular values of the blocks side by side, divided by √blocks, descending, (m,)."""
         return np.sqrt(self._left_eigen[0])
 
-    @property
-    def late_vectors(self) -> np.ndarray:
-        """Late directions, strongest first, in rows, (m, m)."""
-        return self._left_eigen[1].T
-
     def ranks(self, *, tolerance: float = 1e-6) -> dict[str, dict[str, float]]:
         """Effective ranks: `stacked` (early side), `late`, and the mean `per_input`."""
         of_blocks = [effective_ranks(values, tolerance=tolerance) for values in self.per_block]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .control_networks import trained_on_subject
 from .directions import Directions
 from .jacobian_chain import JacobianChain, chain_nodes, jacobian_chain, known_bases
-from .layer_activations import in_float64, tap
+from .layer_activations import function_kept, in_float64
 from .lens import Findings, OnStep
 from .matched_bases import chance_cosine, matched_cosine, random_rotation
 from .rotated_network import rotated_network
@@ -334,16 +334,7 @@ def _control_networks(
 def _function_kept(subject: Subject, rotations: Mapping[str, np.ndarray]) -> dict[str, Any]:
     few = subject.of(slice(0, 64))
     turned = few.at(rotated_network(few.network, rotations))
-    names = list(rotations)
-    before, after = tap(few, names), tap(turned, names)
-    changes = {
-        name: float(
-            (before.values[name] - after.values[name]).abs().max()
-            / before.values[name].abs().max().clamp_min(1e-300)
-        )
-        for name in names
-    }
-    return {"relative_change": changes, "largest": max(changes.values()), "dtype": "float64"}
+    return function_kept(few, turned, list(rotations))
 
 
 def _by_effect(chain: JacobianChain, fit: RotationFit, layer: int) -> tuple[np.ndarray, np.ndarray]:
