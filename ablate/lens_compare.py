@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..agents.digit_behaviour import DigitBehaviour
 from ..agents.digit_run import DigitRun, held_out_behaviour
+from ..agents.rollout_run import REPORT_LEVEL_SEED
 from ..agents.run import Run
 from ..agents.sampled_behaviour import behaviour_of_world
-from ..agents.training import REPORT_LEVEL_SEED
 from ..analysis.directions import Directions
 from ..analysis.subject import subject_of
 from ..envs.digits import load_digits

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from ..agents.rollout_run import REPORT_LEVEL_SEED
 from ..agents.run import Run
 from ..agents.sampled_behaviour import behaviour_of_world
-from ..agents.training import REPORT_LEVEL_SEED
 from ..analysis.directions import Directions
 from ..analysis.subject import subject_of
 from ..envs.generator import Split

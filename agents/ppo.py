@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..envs.batched import BatchedEnvironment
 from ..envs.cheese_maze import Step
+from .flat_gradients import FlatGradients
 from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
 from .optimizers import load_optimizer_tensors, optimizer_tensors, under
+from .precision import Precision, resolved_precision
 from .recorder import GradientError, GradientRecorder
 from .routing import Router
 from .side_by_side import Both, side_by_side
@@ -60,7 +61,7 @@ class PPOSettings:
     entropy_coef: float = 0.01
     value_coef: float = 0.5
     max_grad_norm: float = 0.5
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         for name in ("rollouts", "num_envs", "num_steps", "epochs", "minibatches"):
@@ -97,23 +98,6 @@ class PPOSettings:
     def env_steps_per_rollout(self) -> int:
         """num_envs × num_steps."""
         return self.num_envs * self.num_steps
-
-
-def resolved_precision(
-    precision: Literal["auto", "bfloat16", "float32"], device: torch.device
-) -> Literal["bfloat16", "float32"]:
-    """`auto` made definite: bfloat16 where the device multiplies it quickly.
-
-    A CPU without instructions for it takes 15 times as long as in float32 (measured on AVX2), one with AVX512-BF16
-    two thirds.
-    """
-    if precision != "auto":
-        return precision
-    if device.type == "cpu":
-        quick = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    else:
-        quick = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bfloat16" if quick else "float32"
 
 
 @dataclass(frozen=True)
@@ -157,44 +141,6 @@ def generalised_advantages(
 
 def _channels_last(observations: Tensor) -> Tensor:
     return observations.contiguous(memory_format=torch.channels_last)
-
-
-class _Gradients:
-    """The gradient of an update, summed of parts that are computed apart; flat, where a recorder keeps it.
-
-    Args:
-        parameters: whose gradient; each gets a `grad` of its own memory layout, as fused Adam wants it.
-        recorder: its buffers take the whole and the first part.
-    """
-
-    def __init__(self, parameters: list[nn.Parameter], recorder: GradientRecorder | None):
-        self._parameters = parameters
-        sizes = [parameter.numel() for parameter in parameters]
-        # A part that is never put stays zero.
-        own = [
-            torch.zeros(sum(sizes), device=parameters[0].device) for _ in range(3 if recorder is None else 1)
-        ]
-        self._second = own[0]
-        self._whole, self._first = own[1:] if recorder is None else (recorder.gradient, recorder.half_a)
-        self._views = [
-            part.view_as(parameter)
-            for part, parameter in zip(self._whole.split(sizes), parameters, strict=True)
-        ]
-        for parameter in parameters:
-            parameter.grad = torch.empty_like(parameter)
-
-    def put(self, number: int, loss: Tensor) -> None:
-        """Part 0 or 1 is the gradient of this loss."""
-        parts = torch.autograd.grad(loss, self._parameters)
-        torch.cat([part.reshape(-1) for part in parts], out=(self._first, self._second)[number])
-
-    def clip(self, max_norm: float) -> None:
-        """Sum the parts, and leave the sum in the parameters' `grad`, clipped to this norm."""
-        torch.add(self._first, self._second, out=self._whole)
-        norm = nn.utils.get_total_norm(self._views)
-        factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-        for view, parameter in zip(self._views, self._parameters, strict=True):
-            torch.mul(view, factor, out=parameter.grad)
 
 
 class PPO:
@@ -292,7 +238,7 @@ class PPO:
         if recorder is not None:
             recorder.env_steps = self.env_steps
         metrics: list[dict[str, Tensor]] = []
-        gradients = _Gradients(list(self.network.parameters()), recorder)
+        gradients = FlatGradients(list(self.network.parameters()), recorder)
         updates = cfg.epochs * cfg.minibatches
         minibatches = self._minibatches(rollout)
         with side_by_side(self.device) as both:
@@ -344,7 +290,7 @@ class PPO:
     def _half_gradients(
         self,
         halves: dict[str, tuple[Tensor, ...]],
-        gradients: "_Gradients",
+        gradients: FlatGradients,
         both: Both,
         recorder: GradientRecorder | None,
     ) -> list[dict[str, Tensor]]:

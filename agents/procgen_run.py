@@ -18,8 +18,8 @@ from .networks import ActorCritic, build_network
 from .ppo import PPO, PPOSettings
 from .procgen_behaviour import ProcgenBehaviour, procgen_behaviour
 from .recorder import GradientRecorder
-from .rollout_run import REPORT_LEVEL_SEED, HeldOut, RolloutRun
-from .rollouts import OnRollout, collect_and_learn, mean_measures, replayed, train_rollouts
+from .rollout_run import HeldOut, RolloutRun
+from .rollouts import OnRollout, collect_and_learn, replayed, train_rollouts
 from .run_directory import check_device
 
 # Levels looked through from each place of a split on: of other places they are others.
@@ -206,22 +206,11 @@ def replay_procgen_training(settings: ProcgenSettings) -> Training:
 def _train(run: ProcgenRun, on_rollout: OnRollout | None) -> None:
     settings = run.settings
     ppo = _new_learner(settings)
-    measured = None
-    if settings.measure_every:
-        measured = run.behaviour(
-            settings.measure_levels, split="test", seed=REPORT_LEVEL_SEED, device=settings.device
-        )
-
-    def recorder_of(keep: int) -> GradientRecorder | None:
-        return None if settings.record == "none" else _recorder(settings, ppo, run.gradients, keep=keep)
-
     train_rollouts(
         run,
         ppo,
-        recorder_of=recorder_of,
+        recorder_of=lambda keep: _recorder(settings, ppo, run.gradients, keep=keep),
         one_rollout=lambda recorder: collect_and_learn(ppo, recorder),
-        measures=None if measured is None else lambda: mean_measures(measured, ppo),
-        measure_every=settings.measure_every,
         on_rollout=on_rollout,
     )
 

@@ -11,8 +11,7 @@ from .gradient_log import GradientSink, Training
 from .learner import RolloutLearner
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
-from .rollout_run import RolloutSettings
-from .run_directory import RunDirectory
+from .rollout_run import REPORT_LEVEL_SEED, RolloutRun, RolloutSettings
 from .sampled_behaviour import SampledBehaviour
 
 OnRollout = Callable[[dict[str, Any]], None]
@@ -20,43 +19,45 @@ L = TypeVar("L", bound=RolloutLearner)
 
 
 def train_rollouts(
-    run: RunDirectory[Any],
+    run: RolloutRun[Any],
     learner: RolloutLearner,
     *,
-    recorder_of: Callable[[int], GradientRecorder | None],
+    recorder_of: Callable[[int], GradientRecorder],
     one_rollout: Callable[[GradientRecorder | None], dict[str, Any]],
-    measures: Callable[[], dict[str, Any]] | None = None,
-    measure_every: int = 0,
     on_rollout: OnRollout | None = None,
 ) -> None:
     """Train to the end, from the run's last saved state if it has one.
 
     Args:
-        run: whose files are written; its settings have `ppo`, `checkpoint_every` and `save_every`.
+        run: whose files are written, and whose settings say what is recorded, measured and kept, and when.
         learner: before its first rollout.
-        recorder_of: what records its gradients, given how many rows of the log to keep; or None.
+        recorder_of: what records its gradients, given how many rows of the log to keep.
         one_rollout: collects and learns from one, and returns its record.
-        measures: what to add to a record, before training and every `measure_every` rollouts.
-        measure_every: 0 is never.
         on_rollout: called with each rollout's record, as it goes to progress.jsonl.
     """
     settings = run.settings
+    behaviour = None
+    if settings.measure_every:
+        behaviour = run.behaviour(
+            settings.measure_levels, split="test", seed=REPORT_LEVEL_SEED, device=settings.device
+        )
     saved = resume(run, learner)
-    recorder = recorder_of(saved["rows"])
-    if recorder is not None:
+    recorder = None
+    if settings.record != "none":
+        recorder = recorder_of(saved["rows"])
         recorder.updates = learner.rollouts_done * settings.ppo.epochs * settings.ppo.minibatches
     progress = ProgressFile(run, saved["progress_bytes"])
     if learner.rollouts_done == 0:
         run.save_checkpoint(0, learner.network)
         record: dict[str, Any] = {"rollout": 0, "env_steps": 0, "seconds": 0.0, "recording_seconds": 0.0}
-        progress.append(record | (measures() if measures else {}))
+        progress.append(record | ({} if behaviour is None else _mean_measures(behaviour, learner)))
     try:
         while learner.rollouts_done < settings.ppo.rollouts:
             record = one_rollout(recorder)
             done = learner.rollouts_done
             last = done == settings.ppo.rollouts
-            if measures is not None and (done % measure_every == 0 or last):
-                record |= measures()
+            if behaviour is not None and (done % settings.measure_every == 0 or last):
+                record |= _mean_measures(behaviour, learner)
             progress.append(record)
             # The checkpoint first: what a bundle resumes after must be there.
             if done % settings.checkpoint_every == 0 and not last:
@@ -130,7 +131,7 @@ def replayed(
     return training
 
 
-def mean_measures(behaviour: ExactBehaviour | SampledBehaviour, learner: RolloutLearner) -> dict[str, Any]:
+def _mean_measures(behaviour: ExactBehaviour | SampledBehaviour, learner: RolloutLearner) -> dict[str, Any]:
     """What a record says of the measures: their means over levels."""
     with torch.no_grad():
         measured = behaviour.measure(network_policy(learner.network))

@@ -26,7 +26,8 @@ from .gradient_log import FIRST_EPOCH
 from .networks import ActorCritic
 from .optimizers import load_optimizer_tensors, optimizer_tensors, under
 from .parameters import flat_parameters, set_parameters
-from .ppo import PPOSettings, resolved_precision
+from .ppo import PPOSettings
+from .precision import resolved_precision
 from .recorder import GradientError, GradientRecorder
 from .sb3_halves import HalvesPolicy, HalvesRolloutBuffer, TrunkFeatures
 

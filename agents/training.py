@@ -15,8 +15,7 @@ from .gradient_log import GradientSink, Training
 from .learner import RolloutLearner
 from .ppo import PPO
 from .recorder import GradientRecorder
-from .rollout_run import REPORT_LEVEL_SEED
-from .rollouts import OnRollout, collect_and_learn, mean_measures, replayed, train_rollouts
+from .rollouts import OnRollout, collect_and_learn, replayed, train_rollouts
 from .run import Run, TrainSettings
 
 if TYPE_CHECKING:
@@ -133,22 +132,11 @@ def _recorder(
 def _train(run: Run, on_rollout: OnRollout | None) -> None:
     settings = run.settings
     ppo = _new_learner(settings)
-    measured = None
-    if settings.measure_every:
-        measured = run.behaviour(
-            settings.measure_levels, split="test", seed=REPORT_LEVEL_SEED, device=settings.device
-        )
-
-    def recorder_of(keep: int) -> GradientRecorder | None:
-        return None if settings.record == "none" else _recorder(settings, ppo, run.gradients, keep=keep)
-
     train_rollouts(
         run,
         ppo,
-        recorder_of=recorder_of,
+        recorder_of=lambda keep: _recorder(settings, ppo, run.gradients, keep=keep),
         one_rollout=lambda recorder: _one_rollout(settings, ppo, recorder),
-        measures=None if measured is None else lambda: mean_measures(measured, ppo),
-        measure_every=settings.measure_every,
         on_rollout=on_rollout,
     )
 

@@ -26,7 +26,8 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
 from goalcut.agents.allocator import keep_freed_memory
 from goalcut.agents.networks import NetworkName, build_network
-from goalcut.agents.ppo import PPO, PPOSettings, resolved_precision
+from goalcut.agents.ppo import PPO, PPOSettings
+from goalcut.agents.precision import resolved_precision
 from goalcut.agents.recorder import GradientRecorder
 from goalcut.envs import CheeseInCorner, CheeseMaze, Levels, make_levels
 from goalcut.envs.sb3_vec_env import MazeVecEnv

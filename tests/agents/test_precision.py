@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from goalcut.agents.files import RunConflictError
-from goalcut.agents.ppo import PPO, PPOSettings, resolved_precision
+from goalcut.agents.ppo import PPO, PPOSettings
+from goalcut.agents.precision import resolved_precision
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.envs.cheese_maze import CheeseMaze
 from goalcut.envs.generator import make_levels
