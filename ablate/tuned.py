@@ -49,8 +49,7 @@ def tune_doses(
 ) -> Tensor:
     """Doses α (k,) in 0…1 that remove one goal and keep the others and what guards it.
 
-    Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates; doses are put back
-    into 0…1 after every step.
+    Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates.
 
     Args:
         judges: of tuning units, which no result may be reported on; each step takes the next one's units.
@@ -65,17 +64,38 @@ def tune_doses(
         ValueError: the goal names a measure that the judges do not take.
     """
     loss_of = TuningLoss(judges, goal)
-    doses = torch.full((len(vectors),), settings.first_dose, requires_grad=True)
-    optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
     # `cut_parameters`, with the product that no dose changes taken once.
     moved = theta - theta_0
     along, length = vectors @ moved, moved.norm()
+
+    def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
+        cut = theta - (doses * along) @ vectors
+        return loss_of(judges[step % len(judges)].surrogate(cut)), (cut - theta).norm() / length
+
+    return optimised_doses(len(vectors), at, settings, on_step=on_step)
+
+
+def optimised_doses(
+    count: int,
+    at: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+    settings: TuneSettings,
+    *,
+    on_step: Callable[[int, float], None] | None = None,
+) -> Tensor:
+    """Doses (count,) in 0…1 that Adam finds; they are put back into 0…1 after every step.
+
+    Args:
+        count: how many.
+        at: step and doses → the loss there and the relative norm of the change, both differentiable.
+        settings: how; the norm beyond its budget is added to the loss.
+        on_step: called with the step and the loss.
+    """
+    doses = torch.full((count,), settings.first_dose, requires_grad=True)
+    optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
     for step in range(settings.steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
-        cut = theta - (doses * along) @ vectors
-        loss = loss_of(judges[step % len(judges)].surrogate(cut))
-        excess = ((cut - theta).norm() / length - settings.norm_budget).relu()
-        loss = loss + settings.norm_weight * excess**2
+        loss, norm = at(step, doses)
+        loss = loss + settings.norm_weight * (norm - settings.norm_budget).relu() ** 2
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

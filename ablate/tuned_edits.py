@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from ..agents.parameters import named_parameters_of, parameter_layout
@@ -11,7 +10,7 @@ from .activations import EditedNetwork
 from .edits import ProjectOut, as_rows
 from .goal import Goal
 from .judge import Judge
-from .tuned import TuneSettings
+from .tuned import TuneSettings, optimised_doses
 from .tuning_loss import TuningLoss
 
 
@@ -43,17 +42,10 @@ def tune_projection(
     moved = rows if cut.mean is None else rows - cut.mean.to(rows)
     # Of orthonormal directions ‖Δh‖² is the sum of α_k² times what lies along each.
     along = (moved @ cut.vectors.to(rows).T).square().sum(0) / rows.square().sum()
-    doses = torch.full((len(cut.vectors),), settings.first_dose, requires_grad=True)
-    optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
-    for step in range(settings.steps):
-        optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
+
+    def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
         network = EditedNetwork(judge.network, {layer: replace(cut, dose=doses)}, values)
         loss = loss_of(judges[step % len(judges)].surrogate_network(network))
-        excess = (((doses.square() * along).sum() + 1e-20).sqrt() - settings.norm_budget).relu()
-        loss = loss + settings.norm_weight * excess**2
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        with torch.no_grad():
-            doses.clamp_(0, 1)
-    return replace(cut, dose=doses.detach())
+        return loss, ((doses.square() * along).sum() + 1e-20).sqrt()
+
+    return replace(cut, dose=optimised_doses(len(cut.vectors), at, settings))

@@ -1,7 +1,7 @@
 """What `goalcut lens` takes: a dataclass per lens, and one for the comparison of all of them."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -17,7 +17,7 @@ from .settings import RunDirectory
 
 @dataclass(frozen=True)
 class LensCommand:
-    """Look at a trained network through a lens.
+    """Look at a trained network through a lens, whose own settings are a field of the lens's name.
 
     Attributes:
         directory: a trained run of mazes or digits.
@@ -40,11 +40,6 @@ class LensCommand:
             if value is not None and value < least:
                 raise ValueError(f"{name} is {value}: give at least {least}")
 
-    @property
-    def settings(self) -> Any:
-        """Those of the lens."""
-        raise NotImplementedError
-
 
 @dataclass(frozen=True)
 class AnsatzCommand(LensCommand):
@@ -58,11 +53,6 @@ class AnsatzCommand(LensCommand):
     """
 
     ansatz: AnsatzSettings = field(default_factory=AnsatzSettings)
-
-    @property
-    def settings(self) -> AnsatzSettings:
-        """Those of the lens."""
-        return self.ansatz
 
 
 @dataclass(frozen=True)
@@ -79,11 +69,6 @@ class CurvatureCommand(LensCommand):
 
     curvature: CurvatureSettings = field(default_factory=CurvatureSettings)
 
-    @property
-    def settings(self) -> CurvatureSettings:
-        """Those of the lens."""
-        return self.curvature
-
 
 @dataclass(frozen=True)
 class FeaturesCommand(LensCommand):
@@ -97,11 +82,6 @@ class FeaturesCommand(LensCommand):
     """
 
     features: FeaturesSettings = field(default_factory=FeaturesSettings)
-
-    @property
-    def settings(self) -> FeaturesSettings:
-        """Those of the lens."""
-        return self.features
 
 
 @dataclass(frozen=True)
@@ -117,11 +97,6 @@ class RotationCommand(LensCommand):
 
     rotation: RotationSettings = field(default_factory=RotationSettings)
 
-    @property
-    def settings(self) -> RotationSettings:
-        """Those of the lens."""
-        return self.rotation
-
 
 @dataclass(frozen=True)
 class ChannelsCommand(LensCommand):
@@ -135,11 +110,6 @@ class ChannelsCommand(LensCommand):
     """
 
     channels: ChannelsSettings = field(default_factory=ChannelsSettings)
-
-    @property
-    def settings(self) -> ChannelsSettings:
-        """Those of the lens."""
-        return self.channels
 
 
 @dataclass(frozen=True)

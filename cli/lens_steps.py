@@ -1,7 +1,5 @@
 """The steps of `goalcut lens`: one lens on a run, and the comparison of all; not done again where they are there."""
 
-import sys
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +26,7 @@ from ..analysis.lenses import LENSES, look
 from ..report.lens_tables import compare_table, lens_table
 from ..report.page import Table as TableOfReport
 from .lens_settings import LensCommand, LensCompareCommand
-from .steps import console, progress
+from .steps import Lines, console, progress
 
 TEMPORAL = "temporal SVD"
 
@@ -37,21 +35,12 @@ TEMPORAL = "temporal SVD"
 def phases(title: str) -> Iterator[OnStep]:
     """A progress bar of a lens's phases. Where nobody watches, a line now and then instead."""
     columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    watched, began = console.is_terminal, time.perf_counter()
-    said = began
-    with Progress(*columns, console=console, disable=not watched) as bar:
-        task = bar.add_task(title, total=None)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task, said = bar.add_task(title, total=None), Lines(title)
 
         def on_step(what: str, done: int, of: int) -> None:
-            nonlocal said
             bar.update(task, description=f"{title}: {what}", completed=done, total=of or None)
-            if not watched and time.perf_counter() - said > 15:
-                said = time.perf_counter()
-                print(
-                    f"{title}: {what} {done}/{of or '?'} after {said - began:.0f} s",
-                    file=sys.stderr,
-                    flush=True,
-                )
+            said.perhaps(f"{what} {done}/{of or '?'}")
 
         yield on_step
 
@@ -59,13 +48,14 @@ def phases(title: str) -> Iterator[OnStep]:
 def lens_step(name: str, command: LensCommand) -> None:
     """Look at a run through one lens; lenses/NAME.json and its directions; and print its table."""
     run = _trained(command.directory)
+    settings = getattr(command, name)
     at = run.last_time if command.time is None else command.time
     run.parameters_after(at)  # says at once which times there are
     about = {
         "inputs": command.inputs,
         "input_seed": command.input_seed,
         "time": at,
-        name: settings_to_json(command.settings),
+        name: settings_to_json(settings),
     }
     path = run.directory / "lenses" / f"{name}.json"
     if _is_there(path, about):
@@ -76,7 +66,7 @@ def lens_step(name: str, command: LensCommand) -> None:
                 found = look(
                     run,
                     name,
-                    command.settings,
+                    settings,
                     inputs=command.inputs,
                     seed=command.input_seed,
                     time=at,

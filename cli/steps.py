@@ -37,6 +37,27 @@ from .settings import EvaluateSettings
 from .summary import write_summary
 
 console = Console(stderr=True)
+_LINE_EVERY = 15.0
+
+
+class Lines:
+    """Progress where nobody watches a bar: a line now and then."""
+
+    def __init__(self, title: str):
+        self.title = title
+        self._began = self._said = time.perf_counter()
+
+    def perhaps(self, how_far: str, note: str = "") -> None:
+        """Say how far it is, unless it was said just now or there is a bar."""
+        now = time.perf_counter()
+        if console.is_terminal or now - self._said <= _LINE_EVERY:
+            return
+        self._said = now
+        print(
+            f"{self.title}: {how_far} after {now - self._began:.0f} s {note}".rstrip(),
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 @contextmanager
@@ -53,23 +74,15 @@ def progress(
         TimeRemainingColumn(),
         TextColumn(unit),
     )
-    watched = console.is_terminal
-    began, said = time.perf_counter(), time.perf_counter()
-    with Progress(*columns, console=console, disable=not watched) as bar:
-        task = bar.add_task(title, total=total, note="")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task, said = bar.add_task(title, total=total, note=""), Lines(title)
         done = 0
 
         def advance(note: str, steps: int = 1) -> None:
-            nonlocal done, said
+            nonlocal done
             done += steps
             bar.update(task, advance=steps, note=note)
-            if not watched and time.perf_counter() - said > 15:
-                said = time.perf_counter()
-                print(
-                    f"{title}: {done}/{total or '?'} after {said - began:.0f} s {note}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+            said.perhaps(f"{done}/{total or '?'}", note)
 
         yield advance
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from goalcut.agents.ppo import PPOSettings
-from goalcut.agents.run import Run, TrainSettings
-from goalcut.agents.training import train
+from goalcut.agents.run import Run
 from goalcut.analysis.ansatz_lens import AnsatzSettings, ansatz
 from goalcut.analysis.coefficient_through_training import (
     coefficients_through_training,
@@ -22,7 +19,6 @@ from goalcut.analysis.coefficient_through_training import (
 from goalcut.analysis.curvature_lens import CurvatureSettings, curvature
 from goalcut.analysis.learning_coefficient import SGLDSettings
 from goalcut.analysis.subject import Subject, subject_of
-from goalcut.envs.worlds import CheeseInCorner
 
 QUICK = CurvatureSettings(
     eigenpairs=3,
@@ -36,21 +32,6 @@ QUICK = CurvatureSettings(
     burn_in=5,
     draws=10,
 )
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    directory: Path = tmp_path_factory.mktemp("curvature") / "run"
-    settings = TrainSettings(
-        world=CheeseInCorner(size=5, corner_size=2),
-        ppo=PPOSettings(rollouts=2, num_envs=8, num_steps=8, minibatches=2),
-        num_levels=64,
-        measure_every=0,
-        threads=1,
-    )
-    made = Run.create(directory, settings)
-    train(made)
-    return made
 
 
 class Point(nn.Module):

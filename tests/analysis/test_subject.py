@@ -1,29 +1,14 @@
 """A lens's subject: the network and inputs of a run."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from goalcut.agents.ppo import PPOSettings
-from goalcut.agents.run import Run, TrainSettings
-from goalcut.agents.training import train
+from goalcut.agents.run import Run
 from goalcut.analysis.subject import Subject, subject_of
-from goalcut.envs.worlds import CheeseInCorner
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
-    directory: Path = tmp_path_factory.mktemp("subject") / "run"
-    settings = TrainSettings(
-        world=CheeseInCorner(size=5, corner_size=2),
-        ppo=PPOSettings(rollouts=2, num_envs=8, num_steps=8, minibatches=2),
-        num_levels=64,
-        measure_every=0,
-        threads=1,
-    )
-    run = Run.create(directory, settings)
-    train(run)
+def subject(run: Run) -> Subject:
     return subject_of(run, inputs=50)
 
 
