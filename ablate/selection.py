@@ -96,6 +96,25 @@ def within_module(directions: Directions, selection: Selection, module: str) -> 
     return Selection(vectors, selection.centre, selection.recipe | {"module": module})
 
 
+def by_part(moved: Tensor, inside: Tensor, about: dict[str, Any]) -> Selection:
+    """The one direction that holds all that training moved of some parameters: to cut it takes them back to θ_0.
+
+    Args:
+        moved: θ − θ_0 (P,).
+        inside: which parameters, (P,) bool.
+        about: how to get them again.
+
+    Raises:
+        ValueError: training moved none of them.
+    """
+    part = moved * inside
+    norm = part.norm()
+    if not norm > 0:
+        raise ValueError("training moved none of these parameters: choose others")
+    # No time: it is of the whole training.
+    return Selection((part / norm)[None], 0.5, {"by": "part"} | about)
+
+
 def _rotated(
     directions: Directions,
     count: int,

@@ -7,7 +7,7 @@ Gauss–Newton matrix is indefinite. Of another loss the figures under `minimum`
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
@@ -188,6 +188,27 @@ def curvature(
     }
     kept = found["loss" if settings.directions == "gauss_newton" else "hessian"]
     return Findings(figures, {"parameters": _directions(kept, products, settings, subject)})
+
+
+def gauss_newton_directions(
+    subject: Subject, count: int, settings: CurvatureSettings | None = None
+) -> Directions:
+    """The leading eigenvectors of the loss's Gauss–Newton matrix alone, which is most of what cuts need of this lens.
+
+    Args:
+        subject: trained network, inputs and loss.
+        count: so many.
+        settings: inputs, tolerance, restarts and seed are taken of them.
+    """
+    settings = replace(settings or CurvatureSettings(), eigenpairs=count, bottom=0, directions="gauss_newton")
+    check_subject(subject)
+    seeds = np.random.SeedSequence(settings.seed).spawn(2)
+    subject = _drawn(subject, settings.inputs, np.random.default_rng(seeds[0]))
+    products = CurvatureProducts(subject, batch_size=settings.batch_size)
+    matrices = {"loss": partial(products.gauss_newton, form=loss_form(subject))}
+    rng = np.random.default_rng(seeds[1])
+    found = _eigenpairs(products, matrices, settings, rng, lambda what, done, of: None)
+    return _directions(found["loss"], products, settings, subject)
 
 
 def _drawn(subject: Subject, inputs: int, rng: np.random.Generator) -> Subject:

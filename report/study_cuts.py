@@ -13,7 +13,7 @@ _HEADLINES = ("tuned", "recipe")
 def sections(results: dict[str, Any]) -> list[Section]:
     """In reading order."""
     variants = results["summary"]["variants"]
-    found = [_learned(results, variants)]
+    found = [learned(results, variants)]
     if len(variants) > 1:
         found.append(_across(variants))
     return found + [
@@ -54,7 +54,8 @@ def best(variant: dict[str, Any], goal: str, *, tuned: bool) -> dict[str, Any] |
     return max(cuts, key=lambda cut: cut["selectivity"]["over_seeds"]["iqm"][0], default=None)
 
 
-def _learned(results: dict[str, Any], variants: dict[str, Any]) -> Section:
+def learned(results: dict[str, Any], variants: dict[str, Any]) -> Section:
+    """When each goal was learned, and what the trained agents do."""
     plots = [
         learning_curves(results["curves"][name], variant["goals"], name) for name, variant in variants.items()
     ]

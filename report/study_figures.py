@@ -138,6 +138,55 @@ def scatter(clouds: Sequence[Cloud], axes: tuple[str, str]) -> Plot:
     return Plot(figure, 460, square=True)
 
 
+@dataclass(frozen=True)
+class Line:
+    """A figure of every seed at each of some budgets: values (budgets, seeds)."""
+
+    name: str
+    colour: str
+    seeds: Sequence[int]
+    values: Sequence[Sequence[float | None]]
+
+
+def lines(drawn: Sequence[Line], budgets: Sequence[float], axes: tuple[str, str], *, log: bool) -> Plot:
+    """What is reached within budgets: a thick line is the median over seeds, a point a seed."""
+    figure = go.Figure()
+    for mark in (0, 1):
+        figure.add_hline(y=mark, line={"color": PALE, "width": 1}, layer="below")
+    for line in drawn:
+        at = [
+            (x, seed, y)
+            for x, of in zip(budgets, line.values, strict=True)
+            for seed, y in zip(line.seeds, of, strict=True)
+        ]
+        figure.add_scatter(
+            x=[x for x, _, _ in at],
+            y=[y for _, _, y in at],
+            customdata=[seed for _, seed, _ in at],
+            mode="markers",
+            marker={"color": line.colour, "size": 4, "opacity": 0.45},
+            hovertemplate="seed %{customdata}: %{y:.2f} at %{x}<extra>" + line.name + "</extra>",
+            showlegend=False,
+            legendgroup=line.name,
+        )
+        figure.add_scatter(
+            x=list(budgets),
+            y=_medians(list(zip(*line.values, strict=True))),
+            mode="lines",
+            name=line.name,
+            legendgroup=line.name,
+            line={"color": line.colour, "width": 2.5},
+        )
+    figure.update_xaxes(
+        title={"text": axes[0]}, tickvals=list(budgets), ticktext=[f"{budget:g}" for budget in budgets]
+    )
+    if log:
+        figure.update_xaxes(type="log")
+    figure.update_yaxes(title={"text": axes[1]}, range=[-0.3, 1.15])
+    figure.update_layout(margin={"t": 90, "l": 50, "r": 10, "b": 46})
+    return Plot(figure, 430)
+
+
 def learning_curves(curves: Sequence[dict[str, Any]], goals: Sequence[str], title: str) -> Plot:
     """Retention of both goals against env steps, every seed a thin line and their median a thick one."""
     figure = go.Figure()

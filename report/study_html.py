@@ -8,7 +8,7 @@ from typing import Any
 from ..agents.files import write_atomically
 from ..agents.run_directory import flat_settings
 from ..studies.answer import load_answer
-from . import study_cuts, study_timing
+from . import study_cuts, study_methods, study_stars, study_timing
 from .html import page_html
 from .maze_gallery import gallery
 from .maze_inputs import MazeInputs
@@ -18,7 +18,11 @@ from .style import count, decimal, duration
 
 Sections = Callable[[dict[str, Any]], list[Section]]
 Findings = Callable[[dict[str, Any]], list[str]]
-_OTHERS: dict[str, tuple[Sections, Findings]] = {"timing": (study_timing.sections, study_timing.findings)}
+_OTHERS: dict[str, tuple[Sections, Findings]] = {
+    "timing": (study_timing.sections, study_timing.findings),
+    "methods": (study_methods.sections, study_methods.findings),
+    "stars": (study_stars.sections, study_stars.findings),
+}
 """Studies whose summary is not that of cuts."""
 _CUTS: tuple[Sections, Findings] = (study_cuts.sections, study_cuts.findings)
 _WORDS = {

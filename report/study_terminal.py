@@ -15,6 +15,7 @@ from ..studies.seeds import written
 from .inputs import dig
 from .study_cuts import best
 from .study_figures import env_steps, spread
+from .study_methods import BUDGETS, ranked
 from .style import decimal, duration
 
 
@@ -48,6 +49,10 @@ def print_study(directory: Path, console: Console) -> None:
         for name, variant in variants.items():
             if variant["relation"]:
                 console.print(_relation(name, variant))
+    elif results["study"] == "methods":
+        for name, variant in variants.items():
+            for goal, methods in variant["methods"].items():
+                console.print(_methods(f"{name}: remove {goal}", methods))
     else:
         for name, variant in variants.items():
             console.print(_cuts(name, variant))
@@ -81,6 +86,25 @@ def _relation(name: str, variant: dict[str, Any]) -> Table:
             spread(dig(path, "over_seeds", "iqm")),
             decimal(path["p"], 3),
             *(f"{null['passed']}/{len(null['p_values'])}" for null in nulls),
+        )
+    return table
+
+
+def _methods(title: str, methods: dict[str, Any]) -> Table:
+    """What each method reaches within the budgets, the best first."""
+    table = _table(f"{title}; selectivity, interquartile mean over seeds, 95 % interval")
+    table.add_column("method", min_width=22)
+    for budget in ("norm", "norm and navigation"):
+        table.add_column(BUDGETS[budget], justify="right")
+    table.add_column("navigation", justify="right")
+    for method in ranked(methods, "norm"):
+        within = methods[method]["within"]
+        told = [
+            spread(dig(within[budget], "selectivity", "over_seeds", "iqm"))
+            for budget in ("norm", "norm and navigation")
+        ]
+        table.add_row(
+            Text(method), *told, decimal(dig(within, "norm", "navigation", "over_seeds", "median")[0])
         )
     return table
 

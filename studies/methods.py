@@ -1,12 +1,13 @@
 """Question 5: which way of finding directions is best, all through the same harness?
 
-The methods themselves come as `judging`: from one run's directions and subject to rows that say, of each method and
-dose, selectivity, retention, navigation, ‖Δθ‖ or ‖Δh‖ and side effects.
+Temporal SVD of every kind of row, gradients of the measures themselves, Hessian eigenvectors, random and coordinate
+subspaces, rewinding, whole modules, sparse masks, and vectors and subspaces of activations: selectivity against length
+and side effects.
 """
 
 from ..agents.run import PRESETS
-from .cut_summary import summarise_cuts
-from .recipes import RECIPE_NAMES, planned_recipes
+from .methods_judging import judge_methods
+from .methods_summary import summarise_methods
 from .study import Study
 
 METHODS = Study(
@@ -14,7 +15,8 @@ METHODS = Study(
     question="Which way of finding directions removes one goal and keeps the other at the least cost?",
     variants={"default": PRESETS["default"], "random-start": PRESETS["random-start"]},
     seeds="0-4",
-    recipes=planned_recipes,
-    recipe_names=RECIPE_NAMES,
-    summarise=summarise_cuts,
+    # Cuts beside their controls are the study `cut`; here methods are each other's controls.
+    ablate=None,
+    judging=judge_methods,
+    summarise=summarise_methods,
 )

@@ -125,7 +125,17 @@ def make(
     elif stage == "judge":
         assert study.judging is not None
         analysis, found = saved_analysis(run)
-        judged = study.judging(Judged(run, analysis, found, role, study.levels))
+        with run.locked("judged"):
+            asked = Judged(
+                run,
+                analysis,
+                found,
+                role,
+                study.levels,
+                miniature=study.miniature,
+                on_step=lambda _, done, of: on_step(done, of),
+            )
+            judged = study.judging(asked)
         write_json(
             run.path(*JUDGED.split("/")), {"judged": judged} | {"settings": _judge_settings(study, role)}
         )

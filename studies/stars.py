@@ -1,15 +1,57 @@
 """Question 4: can star-seeking be cut and cheese-seeking kept, and what must the training schedule be for that?
 
-Gradient routing will be further variants here, and transfer of cuts a `judging`.
+Beside the schedules: gradient routing, wholly and of half the samples that could be, after which a part of the network
+should hold a goal; data filtering, wholly and of half the levels, which learns no star to begin with; and a star that
+looks like cheese, which no agent can tell apart. Early stopping is among the controls of every cut.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ..agents.run import TrainSettings
+from ..ablate.maze_cuts import AblateSettings
+from ..ablate.maze_goals import maze_goals
+from ..ablate.plan import Choice, PlannedCut
+from ..ablate.selection import Selection, by_part
+from ..ablate.tuned import TuneSettings
+from ..agents.routing import Routing, parameters_of_features
+from ..agents.run import Run, TrainSettings
+from ..analysis.directions import Directions
 from ..envs.worlds import StarsAndCheese
 from ..envs.worlds.stars_and_cheese import SCHEDULES
-from .cut_summary import summarise_cuts
+from .stars_judging import judge_stars
+from .stars_summary import summarise_stars
 from .study import Study
+
+WORLD = StarsAndCheese(size=7)
+BASE = TrainSettings(world=WORLD)
+MIXED = replace(WORLD, schedule="mixed")
+
+
+def part_cuts(run: Run, found: Directions, other: Run | None) -> Sequence[PlannedCut]:
+    """What training moved of the features that routing gives each of the two things, taken back whole.
+
+    Within an agent the other thing's features are the control; over agents, the same features of one not routed.
+    """
+    goals = maze_goals(run.settings.world)
+    network = run.network()
+    count = network.actor.in_features
+    # Things own features in the order of the world's goals.
+    parts = run.settings.routing.features_of(count)
+
+    def of(features: range) -> Choice:
+        def choose(among: Directions) -> Selection:
+            whose = run if among is found or other is None else other
+            moved = whose.parameters_after() - whose.parameters_after(0)
+            about = {"features": [features.start, features.stop]}
+            return by_part(moved, parameters_of_features(network, features), about)
+
+        return choose
+
+    return [
+        PlannedCut(f"own features: remove {goal.name}", goal, of(part), of(parts[1 - place]))
+        for place, (goal, part) in enumerate(zip(goals, parts, strict=True))
+    ]
+
 
 STARS = Study(
     name="stars",
@@ -18,9 +60,24 @@ STARS = Study(
         "it possible?"
     ),
     variants={
-        name.replace("_", "-"): replace(TrainSettings(), world=StarsAndCheese(schedule=name))  # pyright: ignore[reportArgumentType]
-        for name in SCHEDULES
+        **{
+            name.replace("_", "-"): replace(BASE, world=replace(WORLD, schedule=name))  # pyright: ignore[reportArgumentType]
+            for name in SCHEDULES
+        },
+        "routed": replace(BASE, world=MIXED, routing=Routing(share=1.0)),
+        "routed-half": replace(BASE, world=MIXED, routing=Routing(share=0.5)),
+        "filtered": replace(BASE, world=replace(MIXED, filtered=1.0)),
+        "filtered-half": replace(BASE, world=replace(MIXED, filtered=0.5)),
+        "look-alike": replace(BASE, world=replace(WORLD, star_looks_like_cheese=True)),
     },
     seeds="0-4",
-    summarise=summarise_cuts,
+    # Many variants, each with a chain of states twice as long: half the levels and fewer doses than `cut` has.
+    ablate=AblateSettings(
+        levels=200, draws=1, curve_levels=20, doses=(0.0, 0.5, 1.0), tune=TuneSettings(steps=80)
+    ),
+    recipes=part_cuts,
+    recipe_names=("own features",),
+    levels=200,
+    judging=judge_stars,
+    summarise=summarise_stars,
 )

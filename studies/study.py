@@ -15,6 +15,7 @@ from ..ablate.plan import PlannedCut
 from ..ablate.tuned import TuneSettings
 from ..agents.run import Run, TrainSettings
 from ..analysis.directions import Directions
+from ..analysis.lens import OnStep
 from ..analysis.maze_analysis import AnalyzeSettings
 from .results import RunResult
 from .seeds import Role
@@ -30,8 +31,10 @@ class Judged:
         run: trained and analyzed.
         analysis: analysis.json.
         directions: the lens's.
-        role: whether report or development levels are to be judged on: `seeds.levels_judged_on(role)`.
+        role: whether report or development levels are to be judged on: `levels_judged_on(role)`.
         levels: how many of each kind.
+        miniature: whether everything is to take seconds, and to find nothing.
+        on_step: to be called with what was done, how much is, and of how much.
     """
 
     run: Run
@@ -39,6 +42,8 @@ class Judged:
     directions: Directions
     role: Role
     levels: int
+    miniature: bool = False
+    on_step: OnStep = lambda what, done, of: None
 
 
 Judging = Callable[[Judged], dict[str, Any]]
@@ -64,6 +69,7 @@ class Study:
         judging: what this study alone asks of a run, JSON-able; study/judged.json. None asks nothing more.
         judging_version: raise it when what `judging` gives changes.
         summarise: what all runs give together, JSON-able.
+        miniature: whether it is `tiny`.
     """
 
     name: str
@@ -78,6 +84,7 @@ class Study:
     levels: int = 400
     judging: Judging | None = None
     judging_version: int = 1
+    miniature: bool = False
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -116,6 +123,7 @@ class Study:
             analyze=replace(self.analyze, directions=8, nulls=2),
             ablate=ablate,
             levels=12,
+            miniature=True,
         )
 
 

@@ -38,6 +38,9 @@ class StarsAndCheese(World):
     - `correlated`: every level has both, the star at most `beside` steps from the cheese.
     - `mixed`: a third of the levels have the cheese alone, a third the star alone, a third both, each anywhere.
 
+    `filtered` is the simplest way to have no star-seeking at all: of that share of the training levels the star is
+    taken out, and what had the star alone has the cheese instead.
+
     Phases of one seed share their mazes: level number i has the same walls, cheese and star in both.
 
     Attributes:
@@ -48,6 +51,7 @@ class StarsAndCheese(World):
         schedule: what is learned when.
         alternations: of `alternating`: how many turns each of the two has.
         beside: of `correlated` and of the shift: within how many steps of the cheese the star lies beside it.
+        filtered: share of the training levels that have no star, whatever the schedule says.
     """
 
     cheese_reward: float = 1.0
@@ -57,6 +61,7 @@ class StarsAndCheese(World):
     schedule: Schedule = "together"
     alternations: int = 2
     beside: int = 1
+    filtered: float = 0.0
 
     name: ClassVar[str] = "stars"
     title: ClassVar[str] = "stars and cheese"
@@ -82,6 +87,13 @@ class StarsAndCheese(World):
             raise ValueError(f"schedule is {self.schedule!r}: give one of {', '.join(SCHEDULES)}")
         if self.alternations < 1:
             raise ValueError(f"alternations is {self.alternations}: give at least 1 turn of each")
+        if not 0 <= self.filtered <= 1:
+            raise ValueError(f"filtered is {self.filtered}: give a share from 0 to 1")
+        if self.filtered and self._by_turns:
+            raise ValueError(
+                f"filtered is {self.filtered}, but schedule {self.schedule!r} is of levels with one thing alone by "
+                f"turns: give 0, or the schedule 'together', 'correlated' or 'mixed'"
+            )
         if not 1 <= self.beside < self.size:
             raise ValueError(
                 f"beside is {self.beside}: give 1 to {self.size - 1} steps, fewer than the maze is wide"
@@ -110,7 +122,9 @@ class StarsAndCheese(World):
         if distribution == TRAINING and (self._by_turns or self.schedule == "mixed"):
             alone = ground.choose(FIRST_DRAW + 2, 2 if self._by_turns else 3)  # 2 is not alone
         else:
-            alone = {CHEESE_ONLY: 0, STAR_ONLY: 1}.get(distribution, ABSENT)
+            alone = np.full(len(ground), {CHEESE_ONLY: 0, STAR_ONLY: 1}.get(distribution, ABSENT))
+        if distribution == TRAINING and self.filtered:
+            alone = np.where(ground.share(FIRST_DRAW + 3) < self.filtered, 0, alone)
         for number, left_out in enumerate(("star", "cheese")):
             placed[left_out] = np.where(alone == number, ABSENT, placed[left_out])
         return placed
@@ -168,6 +182,7 @@ class StarsAndCheese(World):
         most = max(rewards) if self._by_turns else of_both
         if self.schedule == "mixed":
             most = (sum(rewards) + of_both) / 3
+        most += self.filtered * (rewards[0] - most)
         return (
             Measure("star_alone", "reaches the star where there is no cheese: star-seeking", STAR_ONLY, star),
             Measure(

@@ -1,0 +1,176 @@
+"""What the study of stars asks of one run: are star and cheese one thing to the network, or two?
+
+Three ways to ask. *Gradients*: the angle between the span of the star's gradients and the cheese's, and between their
+means in every module, beside two draws of levels for one measure (what "the same thing" looks like) and random
+subspaces (what "nothing in common" looks like). *Activations*: the same of the vectors that a star, or a cheese, adds
+to a layer. *Transfer*: doses tuned to remove one goal with no care for the other: does the other go as well?
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..ablate.ablation import TUNING_BATCHES
+from ..ablate.contrast_pairs import thing_pairs
+from ..ablate.contrast_vectors import contrast_vector
+from ..ablate.cuts import cut_parameters, relative_norm
+from ..ablate.goal import Goal
+from ..ablate.judge import Judge
+from ..ablate.maze_cuts import levels_judged_on
+from ..ablate.maze_goals import MazeBehaviour, maze_goals
+from ..ablate.principal import principal_directions
+from ..ablate.selection import vectors_of
+from ..ablate.subspaces import random_directions
+from ..ablate.tuned import TuneSettings, tune_doses
+from ..agents.parameters import parameter_layout
+from ..analysis.directions import Layout, module_of
+from ..analysis.rotations import principal_angles
+from ..analysis.subject import subject_of
+from ..envs.generator import make_levels
+from ..envs.world import SHIFTED
+from .causal import measure_gradients
+from .study import Judged
+
+BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 120, 400
+TUNE = TuneSettings(steps=60)
+
+
+def judge_stars(judged: Judged) -> dict[str, Any]:
+    """How much star and cheese have in common, JSON-able."""
+    split, level_seed = levels_judged_on(judged.role)
+    goals = maze_goals(judged.run.settings.world)
+    small = judged.miniature
+    batch = 4 if small else LEVELS_OF_A_BATCH
+    # Other levels of the split than those that the measures are told on: two draws of them.
+    draws = [
+        [
+            _judge(judged, batch, split, level_seed + 1 + draw * BATCHES + number, goals)
+            for number in range(BATCHES)
+        ]
+        for draw in range(2)
+    ]
+    found = {
+        "gradients": _gradients(draws, (goals[0].remove, goals[1].remove)),
+        "activations": _activations(judged, [goal.name for goal in goals], 8 if small else PAIRS),
+        "transfer": _transfer(judged, goals, TuneSettings(steps=2) if small else TUNE),
+    }
+    judged.on_step("transfer", 1, 1)
+    return found
+
+
+def _judge(judged: Judged, levels: int, split: Any, seed: int, goals: Sequence[Goal]) -> Judge:
+    run = judged.run
+    behaviour = run.behaviour(levels, split=split, seed=seed)
+    theta_0, theta = run.parameters_after(0), run.parameters_after()
+    return Judge(run.network(), MazeBehaviour(behaviour), theta_0, theta, goals=goals)
+
+
+def _gradients(draws: Sequence[Sequence[Judge]], names: tuple[str, str]) -> dict[str, Any]:
+    """Angles between spans of gradients and cosines of their means, beside one measure on other levels, and chance."""
+    # (draws, batches, measures, P)
+    rows = torch.stack(
+        [torch.stack([measure_gradients(judge, judge.theta, names) for judge in judges]) for judges in draws]
+    )
+    unit = rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-30)
+    spans = [
+        [principal_directions(unit[draw, :, measure], space="parameters") for measure in range(2)]
+        for draw in range(2)
+    ]
+    generator = torch.Generator().manual_seed(0)
+    parameters = rows.shape[-1]
+    chance = [random_directions(parameters, len(spans[0][measure]), generator) for measure in range(2)]
+    layout = parameter_layout(draws[0][0].network)
+    means = rows.mean(1)
+    return {
+        "angles": {
+            "star and cheese": _degrees(principal_angles(spans[0][0], spans[1][1])),
+            "one goal, other levels": _degrees(
+                np.mean([principal_angles(spans[0][of], spans[1][of]) for of in range(2)], axis=0)
+            ),
+            "random": _degrees(principal_angles(chance[0], chance[1])),
+        },
+        "cosines": {
+            "star and cheese": _by_module(means[0, 0], means[1, 1], layout),
+            "one goal, other levels": {
+                module: float(
+                    np.mean([_by_module(means[0, of], means[1, of], layout)[module] for of in range(2)])
+                )
+                for module in _modules(layout)
+            },
+        },
+    }
+
+
+def _degrees(angles: np.ndarray) -> list[float]:
+    return np.rad2deg(angles).tolist()
+
+
+def _modules(layout: Layout) -> list[str]:
+    return ["all", *dict.fromkeys(map(module_of, layout))]
+
+
+def _by_module(a: torch.Tensor, b: torch.Tensor, layout: Layout) -> dict[str, float]:
+    """Cosine of two vectors of parameters, of all and in every module."""
+    found = {}
+    for module in _modules(layout):
+        inside = torch.zeros(len(a), dtype=torch.bool)
+        for name, (start, stop, _) in layout.items():
+            inside[start:stop] = module in ("all", module_of(name))
+        found[module] = float(torch.cosine_similarity(a[inside], b[inside], dim=0))
+    return found
+
+
+def _activations(judged: Judged, things: Sequence[str], pairs: int) -> dict[str, Any]:
+    """Cosine, by layer, of what a star and what a cheese adds to it; and of one thing's vectors from other mazes."""
+    world, run = judged.run.settings.world, judged.run
+    if len({thing.planes for thing in world.things}) < 2:
+        return {"left_out": "star and cheese share their plane: no picture has one and not the other"}
+    network, layers = run.network(), subject_of(run, inputs=8).layers
+    vectors: dict[str, list[dict[str, torch.Tensor]]] = {}
+    for thing in things:
+        vectors[thing] = []
+        for seed in range(2):
+            levels = make_levels(world, pairs, seed=seed, split="tune", distribution=SHIFTED)
+            of = thing_pairs(levels, thing, np.random.default_rng(seed))
+            vectors[thing].append({layer: contrast_vector(network, layer, of).flatten() for layer in layers})
+    star, cheese = (vectors[thing] for thing in things)
+
+    def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float(torch.cosine_similarity(a, b, dim=0))
+
+    return {
+        "layers": {
+            layer: {
+                "star and cheese": cosine(star[0][layer], cheese[1][layer]),
+                "one thing, other mazes": float(
+                    np.mean([cosine(of[0][layer], of[1][layer]) for of in (star, cheese)])
+                ),
+            }
+            for layer in layers
+        }
+    }
+
+
+def _transfer(judged: Judged, goals: Sequence[Goal], tune: TuneSettings) -> dict[str, Any]:
+    """What a cut of one goal leaves of the other when its tuning cared for nothing but finding the way."""
+    split, level_seed = levels_judged_on(judged.role)
+    reported = _judge(judged, judged.levels, split, level_seed, goals)
+    batch = (8 if judged.miniature else TUNING_LEVELS) // TUNING_BATCHES
+    tuners = [_judge(judged, batch, "tune", seed, goals) for seed in range(TUNING_BATCHES)]
+    vectors = vectors_of(judged.directions)
+    found = {}
+    for goal in goals:
+        careless = replace(goal, keep=tuple(goal.guard), guard={})
+        doses = tune_doses(tuners, reported.theta, reported.theta_0, vectors, careless, tune)
+        theta = cut_parameters(reported.theta, reported.theta_0, vectors, doses)
+        kept = reported.retention(theta)
+        found[goal.name] = {
+            "removed": kept[goal.remove],
+            "other": kept[goal.keep[0]],
+            "navigation": kept.get("navigation"),
+            "relative_norm": relative_norm(theta, reported.theta, reported.theta_0),
+        }
+    return found

@@ -1,0 +1,105 @@
+"""The studies of stars and of methods, in miniature: every figure that their reports tell is of what runs hold."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from goalcut.ablate.cuts import cut_parameters
+from goalcut.agents.files import read_json
+from goalcut.agents.routing import parameters_of_features
+from goalcut.agents.run import Run
+from goalcut.analysis.directions import Directions
+from goalcut.cli import main
+from goalcut.studies.methods_summary import NORM, family
+from goalcut.studies.stars import part_cuts
+
+
+def study(*words: str | Path) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["study", *map(str, words)])
+    return int(end.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def stars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("stars")
+    words = ("--tiny", "--seeds", "0-1", "--variants", "mixed", "routed", "--jobs", "2", "--root", root)
+    assert study("stars", *words) == 0
+    return root / "stars-tiny"
+
+
+@pytest.fixture(scope="module")
+def methods(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("methods")
+    assert (
+        study("methods", "--tiny", "--seeds", "0-1", "--variants", "default", "--jobs", "2", "--root", root)
+        == 0
+    )
+    return root / "methods-tiny"
+
+
+def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share(stars: Path) -> None:
+    variants = read_json(stars / "results.json")["summary"]["variants"]
+    assert list(variants) == ["mixed", "routed"]
+    for variant in variants.values():
+        assert set(variant["after"]) == {"nothing", "tuned", "own features", "early stopping"}
+        for after in variant["after"].values():
+            assert after["seeds"] == [0, 1]
+            gaps = [c - s for c, s in zip(after["cheese"]["values"], after["star"]["values"], strict=True)]
+            assert after["gap"]["values"] == pytest.approx(gaps)
+        angles = variant["common"]["gradients"]["angles"]
+        # Random subspaces of so many parameters are next to orthogonal; one measure's on other levels are not.
+        assert min(angle["over_seeds"]["least"] for angle in angles["random"]) > 60
+        assert angles["one goal, other levels"][0]["over_seeds"]["largest"] < 60
+        assert {"star", "cheese"} == set(variant["common"]["transfer"])
+    page = (stars / "report.html").read_text()
+    assert "One thing or two?" in page
+    assert "With the star removed" in page
+
+
+def test_taking_back_own_features_resets_just_their_parameters(stars: Path) -> None:
+    run = Run(stars / "routed" / "seed-0")
+    found = Directions.load(run.directory / "analysis" / "directions.safetensors")
+    theta_0, theta, network = run.parameters_after(0), run.parameters_after(), run.network()
+    parts = run.settings.routing.features_of(network.actor.in_features)
+    for plan, part in zip(part_cuts(run, found, None), parts, strict=True):
+        assert plan.choose is not None
+        cut = cut_parameters(theta, theta_0, plan.choose(found).vectors)
+        inside = parameters_of_features(network, part)
+        torch.testing.assert_close(cut[inside], theta_0[inside], rtol=0, atol=1e-5)
+        torch.testing.assert_close(cut[~inside], theta[~inside], rtol=0, atol=1e-6)
+
+
+def test_a_method_is_told_of_by_the_best_rung_within_the_budget_on_tuning_levels(methods: Path) -> None:
+    variant = read_json(methods / "results.json")["summary"]["variants"]["default"]
+    judged = read_json(methods / "default" / "seed-0" / "study" / "judged.json")["judged"]
+    assert judged["goals"] == ["corner", "cheese"]
+    for goal, of_goal in variant["methods"].items():
+        rows = [row for row in judged["rows"] if row["removes"] == goal]
+        assert set(of_goal) == {family(row["method"]) for row in rows}
+        for name, of in of_goal.items():
+            allowed = [row for row in rows if family(row["method"]) == name and row["relative_norm"] <= NORM]
+            told = of["within"]["norm"]["selectivity"]["values"][0]
+            if not allowed:
+                assert told == 0
+                continue
+            best = max(row["tuning_selectivity"] for row in allowed)
+            assert told in [row["selectivity"] for row in allowed if row["tuning_selectivity"] == best]
+    names = set(variant["methods"]["corner"])
+    assert {
+        "temporal SVD, tuned",
+        "temporal SVD of applied, by time",
+        "Gauss–Newton, strongest",
+        "measure gradients",
+        "sparse fine-tuning",
+        "early stopping",
+        "random directions",
+        "top right vector",
+    } <= names
+
+
+def test_the_report_of_methods_has_a_curve_for_each_kind_of_budget(methods: Path) -> None:
+    page = (methods / "report.html").read_text()
+    for title in ("‖Δθ‖ / ‖θ − θ₀‖ (or ‖Δh‖ / ‖h‖) at most", "KL of the policy on training levels at most"):
+        assert title in page
