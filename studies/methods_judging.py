@@ -18,6 +18,8 @@ from .row_kinds import kinds_of_rows
 from .study import Judged
 
 DIRECTIONS, EIGENVECTORS = 160, 20
+METHODS = MethodSettings(norm_budgets=(0.03, 0.09), tune=TuneSettings(steps=40), times=6)
+"""Fewer norms and steps than `MethodSettings` has: the ladders of 30 methods on many seeds are to take minutes."""
 LEFT_OUT = ("raw", "entropy rows")
 """Kinds of rows that are no method of their own: the lens itself, and a term that pushes hardly anything."""
 
@@ -26,7 +28,7 @@ def judge_methods(judged: Judged) -> dict[str, Any]:
     """Every change of every method, JSON-able; what a killed call had judged already is kept."""
     run = judged.run
     split, level_seed = levels_judged_on(judged.role)
-    settings = CompareSettings(levels=judged.levels, split=split, level_seed=level_seed)
+    settings = CompareSettings(levels=judged.levels, split=split, level_seed=level_seed, methods=METHODS)
     if judged.miniature:
         settings = _tiny(settings)
     comparison = MazeComparison(run, _lenses(judged), settings)

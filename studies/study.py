@@ -68,6 +68,7 @@ class Study:
         levels: held-out levels of each kind, for the evaluation and for `judging`.
         judging: what this study alone asks of a run, JSON-able; study/judged.json. None asks nothing more.
         judging_version: raise it when what `judging` gives changes.
+        judging_seconds: what `judging` takes of the default run, on the machine of `costs.REFERENCE_KERNEL`.
         summarise: what all runs give together, JSON-able.
         miniature: whether it is `tiny`.
     """
@@ -84,6 +85,7 @@ class Study:
     levels: int = 400
     judging: Judging | None = None
     judging_version: int = 1
+    judging_seconds: float = 45.0
     miniature: bool = False
 
     @property
