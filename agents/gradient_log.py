@@ -140,6 +140,8 @@ class GradientLogWriter:
         self._rows_file = os.open(directory / "rows.bin", flags, 0o644)
         self._index_file = os.open(directory / "rows.index", flags, 0o644)
         self._directory = directory
+        self._scaled = torch.empty(self.parameters)
+        self._narrow = torch.empty(self.parameters, dtype=torch.float16)
         # A fresh page of the disk cache costs more than its part of a row: pages given back are used again.
         self._flusher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gradient-log")
         self._flush, self._in_cache = self._flusher.submit(int), 0
@@ -157,14 +159,18 @@ class GradientLogWriter:
         """
         # In torch, on its own threads: numpy's conversion is slower, and its BLAS threads would wait for torch's.
         gradient = torch.from_numpy(row.gradient)
-        largest = float(gradient.abs().max())
+        least, most = torch.aminmax(gradient)
+        largest = max(-float(least), float(most))
         # A power of two, so that scaling rounds nothing.
         scale = 2.0 ** (np.ceil(np.log2(largest)) - np.log2(_LARGEST)) if largest > 0 else 1.0
-        wide = gradient if scale > 2.0**-100 else gradient.double()  # 1 / scale overflows float32 there
-        content = (wide * (1 / scale)).half().numpy().tobytes()
+        if scale > 2.0**-100:
+            self._narrow.copy_(torch.mul(gradient, 1 / scale, out=self._scaled))
+        else:  # 1 / scale overflows float32 there
+            self._narrow.copy_(gradient.double() * (1 / scale))
+        content = memoryview(self._narrow.numpy()).cast("B")
         record = row.record(scale=scale, checksum=zlib.crc32(content))
         self._write(self._rows_file, content)
-        self._write(self._index_file, record.tobytes())
+        self._write(self._index_file, memoryview(record.tobytes()))
         self.rows += 1
         self._hand_back(len(content))
 
@@ -177,8 +183,7 @@ class GradientLogWriter:
         self._in_cache = 0
         self._flush = self._flusher.submit(_put_on_disk, self._rows_file)
 
-    def _write(self, file: int, content: bytes) -> None:
-        view = memoryview(content)
+    def _write(self, file: int, view: memoryview) -> None:
         try:
             while view:
                 view = view[os.write(file, view) :]

@@ -130,6 +130,7 @@ class GradientRecorder:
                 [gradient.reshape(-1) for gradient in gradients if gradient is not None], out=self.gradient
             )
         else:
+            self._begin()
             for parameter in self._parameters:
                 self._see(parameter)
         self._seen = True
@@ -207,9 +208,15 @@ class GradientRecorder:
     def _see_after_backward(self, parameter: Tensor) -> None:
         if not self._inside:  # a half looks once, when it ends
             began = time.perf_counter()
+            self._begin()
             self._see(parameter)
-            self._seen = True
             self.seconds += time.perf_counter() - began
+
+    def _begin(self) -> None:
+        """A parameter without a gradient in this update counts as zero."""
+        if not self._seen:
+            self.gradient.zero_()
+            self._seen = True
 
     def _see(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
@@ -217,6 +224,7 @@ class GradientRecorder:
 
     @_timed
     def _close_update(self, *_: object) -> None:
+        self._begin()
         norm = float(self.gradient.norm())
         if not np.isfinite(norm):
             bad = [
@@ -239,7 +247,6 @@ class GradientRecorder:
         else:
             self._sum += self.gradient
             self._sum_a += self.half_a
-        self.gradient.zero_()  # a parameter without a gradient in the next update counts as zero
         self._seen = self._a_seen = False
 
     def _clip_factor(self) -> float:
