@@ -25,8 +25,8 @@ from .stars_summary import summarise_stars
 from .study import Study
 
 WORLD = StarsAndCheese(size=7)
-# On 7×7 both are learned within 100 rollouts.
-BASE = TrainSettings(world=WORLD, ppo=PPOSettings(rollouts=100))
+# On 7×7 both are learned within 80 rollouts.
+BASE = TrainSettings(world=WORLD, ppo=PPOSettings(rollouts=80))
 MIXED = replace(WORLD, schedule="mixed")
 
 
@@ -73,13 +73,18 @@ STARS = Study(
         "look-alike": replace(BASE, world=replace(WORLD, star_looks_like_cheese=True)),
     },
     seeds="0-4",
-    # Many variants, each with a chain of states twice as long: half the levels and fewer doses than `cut` has.
+    # Many variants, each with more states than the default world: fewer levels and doses than `cut` has.
     ablate=AblateSettings(
-        levels=200, draws=1, curve_levels=20, doses=(0.0, 0.5, 1.0), tune=TuneSettings(steps=60)
+        levels=120,
+        tuning_levels=80,
+        draws=1,
+        curve_levels=20,
+        doses=(0.0, 0.5, 1.0),
+        tune=TuneSettings(steps=50),
     ),
     recipes=part_cuts,
     recipe_names=("own features",),
-    levels=200,
+    levels=120,
     judging=judge_stars,
     summarise=summarise_stars,
 )

@@ -34,8 +34,8 @@ from ..envs.world import SHIFTED
 from .causal import measure_gradients
 from .study import Judged
 
-BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 120, 400
-TUNE = TuneSettings(steps=60)
+BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 80, 400
+TUNE = TuneSettings(steps=40)
 
 
 def judge_stars(judged: Judged) -> dict[str, Any]:
