@@ -232,7 +232,7 @@ class RunDirectory(Generic[S]):
         """
         if not self.gradients.exists():
             raise RunFileError(
-                f"{self.gradients} is missing: the run was trained with record 'none', or not yet"
+                f"{self.gradients} is missing: recorded with record 'none', not yet trained, or packaged without it"
             )
         return GradientLog(self.gradients, verify=verify)
 

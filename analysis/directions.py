@@ -84,10 +84,17 @@ class Directions:
         """A copy with other attributes, validated again."""
         return dataclasses.replace(self, **changes)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file; it appears whole or not at all."""
+    def save(self, path: str | os.PathLike[str], *, half: bool = False) -> None:
+        """Write one safetensors file; it appears whole or not at all.
+
+        Args:
+            path: of the file.
+            half: vectors in float16, half as large; `load` gives them in float32, of unit norm again.
+        """
         path = Path(path)
         tensors = self._tensors()
+        if half:
+            tensors["vectors"] = tensors["vectors"].astype(np.float16)
         words = {
             "format": _FORMAT,
             "space": self.space,
@@ -130,6 +137,9 @@ class Directions:
         if words.pop("crc32", None) != _checksum(tensors, words):
             raise ValueError(f"{path} is damaged: its checksum differs; compute it again")
         layout = json.loads(words["layout"])
+        if tensors["vectors"].dtype == np.float16:
+            vectors = tensors["vectors"].astype(np.float32)
+            tensors["vectors"] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return cls(
             **tensors,
             space=words["space"],

@@ -80,6 +80,7 @@ def _dispatch_lens(argv: list[str]) -> None:
     try:
         with contextlib.redirect_stderr(said):
             command = tyro.cli(LENS_COMMANDS[argv[0]], args=argv[1:], prog=f"goalcut lens {argv[0]}")
+        command.check()
     except ValueError as error:
         raise _UsageError(str(error)) from None
     except SystemExit:
@@ -126,7 +127,7 @@ def _dispatch(name: str, argv: list[str]) -> None:
     kind = kinds[name]
     try:
         command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
-        if isinstance(command, w.PlayCommand | w.LevelsCommand | s.StudyCommand):
+        if isinstance(command, w.PlayCommand | w.LevelsCommand | s.StudyCommand | s.OnAgent):
             command.check()
         check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))
     except ValueError as error:
@@ -165,13 +166,13 @@ def _run(command: Any) -> None:
         case s.TrainCommand():
             steps.train_step(command.directory, command.train, command.log)
         case s.EvaluateCommand():
-            steps.print_evaluation(steps.evaluate_step(open_maze_run(command.directory), command.evaluate))
+            steps.print_evaluation(steps.evaluate_step(open_maze_run(command.there()), command.evaluate))
         case s.AnalyzeCommand():
             steps.analyze_step(open_maze_run(command.directory), command.analyze)
         case s.AblateCommand():
-            steps.ablate_step(open_maze_run(command.directory), command.ablate)
+            steps.ablate_step(open_maze_run(command.there()), command.ablate)
         case s.ReportCommand():
-            print(steps.report_step(open_run(command.directory)))
+            print(steps.report_step(open_run(command.there())))
         case s.LogsCommand():
             steps.logs_step(open_run(command.directory), command.to)
         case s.MnistCommand() if command.table:

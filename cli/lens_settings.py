@@ -12,22 +12,20 @@ from ..analysis.channels_lens import ChannelsSettings
 from ..analysis.curvature_lens import CurvatureSettings
 from ..analysis.features_lens import FeaturesSettings
 from ..analysis.rotation_lens import RotationSettings
-from .settings import RunDirectory
+from .settings import OnAgent
 
 
 @dataclass(frozen=True)
-class LensCommand:
+class LensCommand(OnAgent):
     """Look at a trained network through a lens, whose own settings are a field of the lens's name.
 
     Attributes:
-        directory: a trained run of mazes or digits.
         inputs: training inputs that the lens looks through; fewer where there are no more.
         input_seed: of the draw of inputs.
         time: look at θ after so many rollouts (mazes) or updates (digits); default the end of training.
         device: where network and inputs lie, `cpu` or `cuda`.
     """
 
-    directory: RunDirectory
     inputs: int = 2000
     input_seed: int = 0
     time: int | None = None
@@ -113,18 +111,16 @@ class ChannelsCommand(LensCommand):
 
 
 @dataclass(frozen=True)
-class LensCompareCommand:
+class LensCompareCommand(OnAgent):
     """Cut the leading directions of every lens that has been run, beside temporal SVD and random subspaces.
 
     Writes lenses/compare.json: what each cut removes, keeps and breaks against its length, and the angles between the
     lenses' subspaces. A killed comparison goes on with the same command. Example: `goalcut lens compare runs/demo`.
 
     Attributes:
-        directory: a trained run with lenses.
         compare: which cuts, judged how.
     """
 
-    directory: RunDirectory
     compare: Annotated[LensCompareSettings, tyro.conf.arg(name="")] = field(
         default_factory=LensCompareSettings
     )

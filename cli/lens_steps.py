@@ -47,7 +47,7 @@ def phases(title: str) -> Iterator[OnStep]:
 
 def lens_step(name: str, command: LensCommand) -> None:
     """Look at a run through one lens; lenses/NAME.json and its directions; and print its table."""
-    run = _trained(command.directory)
+    run = _trained(command.there())
     settings = getattr(command, name)
     at = run.last_time if command.time is None else command.time
     run.parameters_after(at)  # says at once which times there are
@@ -96,7 +96,7 @@ def lens_step(name: str, command: LensCommand) -> None:
 
 def compare_step(command: LensCompareCommand) -> None:
     """Cut every lens's directions beside controls; lenses/compare.json; and print its table."""
-    run, settings = _trained(command.directory), command.compare
+    run, settings = _trained(command.there()), command.compare
     path = run.directory / "lenses" / "compare.json"
     lenses = saved_lenses(run)
     temporal = run.directory / "analysis" / "directions.safetensors"

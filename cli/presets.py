@@ -17,6 +17,7 @@ from .settings import (
     EvaluateCommand,
     EvaluateProcgenSettings,
     MnistCommand,
+    OnAgent,
     RunCommand,
     StudyCommand,
     TrainCommand,
@@ -30,17 +31,17 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
     Raises:
         ValueError: there is no such preset or world, or both are given.
     """
-    if kind is MnistCommand:
-        return kind()
     if kind is StudyCommand:
         return kind(name=tyro.MISSING)
     if kind in (PlayCommand, LevelsCommand):
         name = first_word(argv, WORLDS) or CheeseInCorner.name
         return kind(world_name=name, world=world_named(name)())
     if kind is EvaluateCommand and _names_procgen_run(argv):
-        return EvaluateCommand(directory=tyro.MISSING, evaluate=EvaluateProcgenSettings())
+        return EvaluateCommand(evaluate=EvaluateProcgenSettings())
     if kind is AblateCommand and _names_procgen_run(argv):
-        return AblateCommand(directory=tyro.MISSING, ablate=ProcgenAblateSettings())
+        return AblateCommand(ablate=ProcgenAblateSettings())
+    if kind is MnistCommand or issubclass(kind, OnAgent):
+        return kind()
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
     preset, world = option(argv, "--preset"), option(argv, "--world")

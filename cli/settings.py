@@ -9,6 +9,7 @@ import tyro
 from ..ablate.digit_cuts import DigitAblateSettings
 from ..ablate.maze_cuts import AblateSettings, ProcgenAblateSettings
 from ..agents.classification import DigitSettings
+from ..agents.packaged import packaged_agents, unpack_agent
 from ..agents.procgen_run import ProcgenSettings
 from ..agents.run import TrainSettings
 from ..agents.run_directory import check_device
@@ -21,8 +22,10 @@ from ..studies.seeds import SeedSet, seed_set
 from ..studies.study import Study
 
 RunDirectory = Annotated[Path, tyro.conf.Positional]
+OptionalDirectory = Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[DIRECTORY]")]
 Preset = Literal["default", "random-start"]
 StudyName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="{" + ",".join(STUDIES) + "}")]
+AgentName = Annotated[str | None, tyro.conf.arg(metavar="{" + ",".join(packaged_agents()) + "}")]
 WorldName = Annotated[str, tyro.conf.arg(metavar="{" + ",".join(WORLDS) + "}")]
 
 
@@ -111,15 +114,48 @@ class TrainCommand:
 
 
 @dataclass(frozen=True)
-class EvaluateCommand:
-    """Measure exactly what the agent does on held-out levels, beside untrained, uniform and shortest path.
+class OnAgent:
+    """What is done to a trained agent: one of a run directory, or one that comes with the package.
 
     Attributes:
-        directory: a trained run.
+        directory: a run directory; with `--agent`, where that agent is to lie, default runs/NAME.
+        agent: a trained agent that comes with goalcut, its directions beside it; its gradient log is left out.
+    """
+
+    directory: OptionalDirectory = None
+    agent: AgentName = None
+
+    def check(self) -> None:
+        """Refuse neither, and an agent that is not there.
+
+        Raises:
+            ValueError: with what to give.
+        """
+        if self.directory is None and self.agent is None:
+            raise ValueError(
+                f"directory is missing: give a run directory, or --agent with one of {', '.join(packaged_agents())}"
+            )
+        if self.agent is not None and self.agent not in packaged_agents():
+            raise ValueError(f"agent is {self.agent!r}: give one of {', '.join(packaged_agents())}")
+
+    def there(self) -> Path:
+        """The run directory; a packaged agent is put into it first."""
+        if self.agent is not None:
+            return unpack_agent(self.agent, self.directory).directory
+        assert self.directory is not None
+        return self.directory
+
+
+@dataclass(frozen=True)
+class EvaluateCommand(OnAgent):
+    """Measure exactly what the agent does on held-out levels, beside untrained, uniform and shortest path.
+
+    Example: `goalcut evaluate runs/demo`, or with no training before it `goalcut evaluate --agent corner-9x9`.
+
+    Attributes:
         evaluate: how.
     """
 
-    directory: RunDirectory
     evaluate: Annotated[EvaluateSettings, tyro.conf.arg(name="")] = field(default_factory=EvaluateSettings)
 
 
@@ -137,27 +173,21 @@ class AnalyzeCommand:
 
 
 @dataclass(frozen=True)
-class AblateCommand:
+class AblateCommand(OnAgent):
     """Cut directions out, beside controls, and tell which goal went away.
 
+    Example: `goalcut ablate runs/demo`, or with no training before it `goalcut ablate --agent corner-9x9`.
+
     Attributes:
-        directory: an analyzed run.
         ablate: which cuts, judged how.
     """
 
-    directory: RunDirectory
     ablate: Annotated[AblateSettings, tyro.conf.arg(name="")] = field(default_factory=AblateSettings)
 
 
 @dataclass(frozen=True)
-class ReportCommand:
-    """Write report.html, one self-contained file, and print a summary.
-
-    Attributes:
-        directory: a run, as far as it has come.
-    """
-
-    directory: RunDirectory
+class ReportCommand(OnAgent):
+    """Write report.html, one self-contained file, and print a summary; of a run as far as it has come."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +233,7 @@ class MnistCommand:
         log: as `goalcut train` takes it; not with `table`.
     """
 
-    directory: Annotated[Path | None, tyro.conf.Positional] = None
+    directory: OptionalDirectory = None
     table: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     seeds: int = 5
     train: Annotated[DigitSettings, tyro.conf.arg(name="")] = field(default_factory=DigitSettings)
