@@ -112,7 +112,7 @@ class Ablation(ABC):
 
         for plan in self.planned():
             cut = self._made(plan, done)
-            theta = cut_parameters(self.theta, self.theta_0, cut.vectors, cut.doses)
+            theta = cut_parameters(self.theta, self.theta_0, cut.vectors, cut.doses, self.judge.parts)
             norm = float((theta - self.theta).norm())
             itself = _Change(cut, plan.name, lambda theta=theta, cut=cut: (theta, cut.recipe))
             file = None
@@ -139,15 +139,19 @@ class Ablation(ABC):
         name = f"doses | {plan.name}"
         doses = done(name, lambda: {"doses": self._tune(self.vectors, plan.goal).tolist()})["doses"]
         moved = self.theta - self.theta_0
-        cut = tuned_cut(plan, torch.tensor(doses), moved, self.directions, self.other, about_other)
+        cut = tuned_cut(
+            plan, torch.tensor(doses), self.judge.parts, moved, self.directions, self.other, about_other
+        )
         return replace(cut, recipe=cut.recipe | self.tuned_on)
 
     def _controls(self, cut: MadeCut, norm: float) -> Iterator[Control]:
         draws = self.settings.draws if cut.plan.headline else 1
         yield from (self._random(cut, norm, draw) for draw in range(draws))
         yield from (self._in_span(cut, norm, draw) for draw in range(draws))
-        for name, vectors, recipe in cut.others:
-            yield same_norm(name, self.theta, self.theta_0, vectors, norm, recipe)
+        for name, vectors, doses, recipe in cut.others:
+            yield same_norm(
+                name, self.theta, self.theta_0, vectors, norm, recipe, doses=doses, parts=self.judge.parts
+            )
         times = [share * self.run.last_time for share in (cut.centre, *cut.plan.rewinds)]
         yield from map(self._rewind, dict.fromkeys(self._nearest_checkpoint(time) for time in times))
         yield shrink(self.theta, self.theta_0, norm)
@@ -188,7 +192,7 @@ class Ablation(ABC):
             "directions": len(pieces),
             "doses": doses.tolist(),
         }
-        return cut_parameters(self.theta, self.theta_0, pieces, doses), recipe
+        return cut_parameters(self.theta, self.theta_0, pieces, doses, self.judge.parts), recipe
 
     def _tune(self, vectors: Tensor, goal: Goal) -> Tensor:
         return tune_doses(self.tuners, self.theta, self.theta_0, vectors, goal, self.settings.tune)

@@ -3,14 +3,14 @@
 A cut is only evidence where its controls do less.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .cuts import moved_along, scaled_step
+from .cuts import cut_parameters, moved_along, scaled_step
 
 # Memory for one batch of random directions while they are drawn.
 _BATCH = 16
@@ -63,12 +63,20 @@ def span_control(
 
 
 def same_norm(
-    name: str, theta: Tensor, theta_0: Tensor, vectors: Tensor, norm: float, recipe: Recipe
+    name: str,
+    theta: Tensor,
+    theta_0: Tensor,
+    vectors: Tensor,
+    norm: float,
+    recipe: Recipe,
+    *,
+    doses: float | Tensor = 1.0,
+    parts: Sequence[tuple[int, int]] = (),
 ) -> Control:
     """A cut along other directions (a neighbouring time's, another seed's), scaled to ‖Δθ‖ = `norm`."""
 
     def make() -> tuple[Tensor, Recipe]:
-        step = moved_along(theta, theta_0, vectors)
+        step = cut_parameters(theta, theta_0, vectors, doses, parts) - theta
         return scaled_step(theta, step, norm), recipe | {"control": name, "norm": norm}
 
     return Control(name, make)

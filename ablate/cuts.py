@@ -1,17 +1,29 @@
 """The cut: take back what training moved along some directions."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
-def cut_parameters(theta: Tensor, theta_0: Tensor, vectors: Tensor, dose: float | Tensor = 1.0) -> Tensor:
+def cut_parameters(
+    theta: Tensor,
+    theta_0: Tensor,
+    vectors: Tensor,
+    dose: float | Tensor = 1.0,
+    parts: Sequence[tuple[int, int]] = (),
+) -> Tensor:
     """θ' = θ − Σ_k α_k u_k u_kᵀ (θ − θ_0): what training moved along each u_k goes back by its dose α_k.
+
+    With a dose for each direction and part of the parameters, Σ_k Σ_m α_km 1_m ∘ u_k u_kᵀ (θ − θ_0): of what training
+    moved along u_k, that which lies in part m goes back by α_km.
 
     Args:
         theta: trained parameters, (P,).
         theta_0: initial parameters, (P,).
         vectors: orthonormal directions u_k, (k, P); k may be 0.
-        dose: one α for all, or (k,), each its own; differentiable. 0 changes no bit, 1 takes it all back.
+        dose: one α for all, or (k,), each its own, or (k, M); differentiable. 0 changes no bit, 1 takes it all back.
+        parts: of doses (k, M): where each of the M parts lies, (start, stop), one after the other.
 
     Returns:
         (P,).
@@ -25,10 +37,31 @@ def cut_parameters(theta: Tensor, theta_0: Tensor, vectors: Tensor, dose: float 
             f"{tuple(theta_0.shape)} and {tuple(vectors.shape)}: directions of another network?"
         )
     doses = torch.as_tensor(dose, dtype=theta.dtype, device=theta.device)
-    if doses.ndim and doses.shape != vectors.shape[:1]:
-        raise ValueError(f"dose is of shape {tuple(doses.shape)}: give one number or {len(vectors)} of them")
+    wanted = ((), vectors.shape[:1], (len(vectors), len(parts)))
+    if tuple(doses.shape) not in wanted:
+        each = f" or ({len(vectors)}, {len(parts)}), one for each part" if parts else ""
+        raise ValueError(
+            f"dose is of shape {tuple(doses.shape)}: give one number or {len(vectors)} of them{each}"
+        )
     vectors = vectors.to(theta)
-    return theta - (doses * (vectors @ (theta - theta_0))) @ vectors
+    return theta - along_parts(vectors, vectors @ (theta - theta_0), doses, parts)
+
+
+def along_parts(
+    vectors: Tensor, along: Tensor, doses: Tensor, parts: Sequence[tuple[int, int]] = ()
+) -> Tensor:
+    """Σ_k α_k c_k u_k, or part by part Σ_k α_km c_k u_k, (P,).
+
+    Args:
+        vectors: directions u_k, (k, P).
+        along: c_k, (k,).
+        doses: α, (), (k,) or (k, M).
+        parts: (start, stop) of each of the M.
+    """
+    if doses.ndim < 2:
+        return (doses * along) @ vectors
+    weights = doses * along[:, None]
+    return torch.cat([weights[:, m] @ vectors[:, start:stop] for m, (start, stop) in enumerate(parts)])
 
 
 def relative_norm(cut: Tensor, theta: Tensor, theta_0: Tensor) -> float:

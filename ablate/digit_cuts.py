@@ -37,7 +37,9 @@ class DigitAblateSettings(CutSettings):
     """
 
     tune: TuneSettings = field(
-        default_factory=lambda: TuneSettings(steps=50, learning_rate=0.2, norm_budget=0.15)
+        default_factory=lambda: TuneSettings(
+            steps=50, learning_rate=0.2, first_dose=0.1, norm_budget=0.15, by_parameter=False
+        )
     )
     singles: int = 12
     headline_digits: tuple[int, ...] = (1, 3, 4)

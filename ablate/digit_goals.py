@@ -1,6 +1,6 @@
 """The goals of a classifier, one per digit, and what it does with images as a judge takes it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import torch
@@ -38,8 +38,8 @@ class ClassifierBehaviour:
         """1 where an image of the digit is recognised, else 0; name → (n_digit,)."""
         return self.digits.correct(network)
 
-    def surrogate(self, network: Network) -> dict[str, Tensor]:
-        """Probability of the right label on each image, name → (n_digit,)."""
+    def surrogate(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
+        """Probability of the right label on each image, name → (n_digit,); all digits' come at once."""
         return self.digits.right_label_probability(network)
 
     def uniform(self) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """The judge: what is left of each measure in a cut agent, with intervals over levels or images."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -43,8 +43,11 @@ class Behaviour(Protocol):
         """Every measure on each of its units, name → (units,)."""
         ...
 
-    def surrogate(self, network: Network) -> dict[str, Tensor]:
-        """The same or what stands for it in tuning, name → (units,), differentiable in the parameters."""
+    def surrogate(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
+        """The same or what stands for it in tuning, name → (units,), differentiable in the parameters.
+
+        Of some names where they are given, and of others that come with them.
+        """
         ...
 
     def uniform(self) -> dict[str, Tensor]:
@@ -119,13 +122,21 @@ class Judge:
         """Every measure on each of its units of any network, an edited one too, name → (units,) float64."""
         return _whole(self.behaviour.measure(network))
 
-    def surrogate(self, theta: Tensor) -> dict[str, Tensor]:
-        """What stands for every measure in tuning, name → (units,) float64; differentiable in θ."""
-        return self.surrogate_network(self.network_at(theta))
+    def surrogate(self, theta: Tensor, only: Collection[str] | None = None) -> dict[str, Tensor]:
+        """What stands for every measure in tuning, name → (units,) float64; differentiable in θ.
 
-    def surrogate_network(self, network: Network) -> dict[str, Tensor]:
+        Of some names where they are given: a step of tuning asks for no more than its goal names.
+        """
+        return self.surrogate_network(self.network_at(theta), only)
+
+    def surrogate_network(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
         """The same of any network; differentiable in what it is."""
-        return _whole(self.behaviour.surrogate(network))
+        return _whole(self.behaviour.surrogate(network, only))
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """Where each named parameter lies in θ: (start, stop), one after the other."""
+        return [(start, stop) for start, stop, _ in self._layout.values()]
 
     @cached_property
     def surrogate_ends(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -1,5 +1,6 @@
 """A planned cut made: its directions and doses, and the other directions that are its controls."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +25,10 @@ class MadeCut:
         plan: what was planned.
         selection: how directions or doses were chosen.
         vectors: directions (k, P).
-        doses: of each direction (k,).
+        doses: of each direction (k,), or of each in each part of the parameters (k, M).
         centre: training time of what is cut, from 0 to 1.
         recipe: how to make it again.
-        others: directions of its controls: name, (k, P), how they were chosen.
+        others: directions of its controls: name, (k, P), their doses, how they were chosen.
     """
 
     plan: PlannedCut
@@ -36,7 +37,7 @@ class MadeCut:
     doses: Tensor
     centre: float
     recipe: Recipe
-    others: list[tuple[str, Tensor, Recipe]]
+    others: list[tuple[str, Tensor, Tensor, Recipe]]
 
 
 def chosen_cut(
@@ -47,10 +48,12 @@ def chosen_cut(
     others = []
     if plan.neighbour is not None:
         beside = plan.neighbour(directions)
-        others.append((NEIGHBOUR, beside.vectors, beside.recipe))
+        others.append((NEIGHBOUR, beside.vectors, torch.ones(len(beside.vectors)), beside.recipe))
     if other is not None:
         theirs = choose(other)
-        others.append((OTHER_SEED, theirs.vectors, theirs.recipe | about_other))
+        others.append(
+            (OTHER_SEED, theirs.vectors, torch.ones(len(theirs.vectors)), theirs.recipe | about_other)
+        )
     doses = torch.ones(len(chosen.vectors))
     return MadeCut(plan, "profile", chosen.vectors, doses, chosen.centre, chosen.recipe, others)
 
@@ -58,27 +61,35 @@ def chosen_cut(
 def tuned_cut(
     plan: PlannedCut,
     doses: Tensor,
+    parts: Sequence[tuple[int, int]],
     moved: Tensor,
     directions: Directions,
     other: Directions | None,
     about_other: Recipe,
 ) -> MadeCut:
-    """A cut of all directions by tuned doses (k,); `moved` is θ − θ_0 (P,).
+    """A cut of all directions by tuned doses (k,), or (k, M) with their `parts`; `moved` is θ − θ_0 (P,).
 
     Its controls give the same doses to each direction's follower in time, and to another seed's direction of its rank.
     """
     vectors, centres = vectors_of(directions), centre_of_mass(directions.profiles)
-    energy = (doses * (vectors @ moved)).numpy() ** 2
+    energy = ((vectors @ moved) ** 2 * _dose_energy(vectors, doses, parts)).numpy()
     centre = float(energy @ centres / max(energy.sum(), 1e-30))
     order = np.argsort(centres, kind="stable")
     following = np.empty_like(order)
     following[order] = np.roll(order, -1)
-    weights = doses.sqrt()[:, None]
     how = {"by": "doses of the tuned cut, one place later by centre of mass"}
-    others = [(NEIGHBOUR, vectors[torch.from_numpy(following)] * weights, how)]
+    others = [(NEIGHBOUR, vectors[torch.from_numpy(following)], doses, how)]
     if other is not None:
         theirs = vectors_of(other)[: len(doses)]
         how = {"by": "doses of the tuned cut, by rank"} | about_other
-        others.append((OTHER_SEED, theirs * weights[: len(theirs)], how))
+        others.append((OTHER_SEED, theirs, doses[: len(theirs)], how))
     recipe = {"by": "tuned", "among": len(vectors), "doses": doses.tolist()}
     return MadeCut(plan, "tuned", vectors, doses, centre, recipe, others)
+
+
+def _dose_energy(vectors: Tensor, doses: Tensor, parts: Sequence[tuple[int, int]]) -> Tensor:
+    """Squared length of what is cut of each unit direction, (k,)."""
+    if doses.ndim < 2:
+        return doses**2
+    shares = torch.stack([vectors[:, start:stop].square().sum(1) for start, stop in parts], dim=1)
+    return (doses**2 * shares).sum(1)

@@ -16,7 +16,7 @@ from ..envs.generator import Split
 from .ablation import TUNING_BATCHES
 from .compare import Comparison
 from .judge import Judge
-from .maze_goals import MazeBehaviour, maze_goals
+from .maze_goals import KEEP_NAVIGATION, MazeBehaviour, maze_goals
 from .maze_methods import maze_methods
 from .method_settings import MethodSettings
 from .side_effects import SideEffects
@@ -43,7 +43,7 @@ class CompareSettings:
     tuning_levels: int = 120
     choosing_levels: int = 120
     inputs: int = 2000
-    keep_navigation: float = 0.5
+    keep_navigation: float = KEEP_NAVIGATION
     methods: MethodSettings = field(default_factory=MethodSettings)
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from ..analysis.directions import Directions, module_of
 from .ablation import TUNING_BATCHES, Ablation
 from .goal import Goal
 from .judge import Judge
-from .maze_goals import MazeBehaviour, maze_goals
+from .maze_goals import KEEP_NAVIGATION, MazeBehaviour, maze_goals
 from .plan import Choice, CutSettings, PlannedCut, timed
 from .selection import by_contrast, by_window, within_module
 from .tuned import TuneSettings
@@ -43,6 +43,7 @@ class AblateSettings(CutSettings):
         curve_levels: held-out levels that the dose–response curves use.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
         device: where networks are asked, and tuned through; default where the run was trained.
+        profile_cuts: whether directions are also chosen by their profile alone; else doses are tuned and that is all.
         judged_on: `report` levels, or `development` ones to choose recipes by: of the split of tuning levels, others
             than those.
     """
@@ -50,8 +51,9 @@ class AblateSettings(CutSettings):
     levels: int = 400
     tuning_levels: int = 120
     curve_levels: int = 100
-    keep_navigation: float = 0.5
+    keep_navigation: float = KEEP_NAVIGATION
     device: str | None = None
+    profile_cuts: bool = True
     judged_on: JudgedOn = "report"
 
     def __post_init__(self) -> None:
@@ -106,7 +108,9 @@ class MazeAblation(Ablation):
     def planned(self) -> list[PlannedCut]:
         """The profile cuts, then the tuned ones."""
         settings = self.settings
-        return maze_cuts(self.directions, self.split, settings.count, settings.strongest, self.goals)
+        assert isinstance(settings, AblateSettings)
+        count = settings.count if settings.profile_cuts else 0
+        return maze_cuts(self.directions, self.split, count, settings.strongest, self.goals)
 
     def premises(self) -> dict[str, Any]:
         """The settings, and where early ends."""
@@ -131,7 +135,7 @@ def maze_cuts(
     Args:
         directions: the lens's.
         split: the row that parts early from late.
-        count: directions of a profile cut.
+        count: directions of a profile cut; 0 makes none.
         strongest: choices by earliest and latest are made among so many of the strongest directions.
         goals: the one learned early, then the one learned late.
     """
@@ -144,7 +148,7 @@ def maze_cuts(
     first = _Side(goals[0], "earliest", early, late, ((split + times) // 2, times), ())
     second = _Side(goals[1], "latest", late, early, (0, max(1, split // 2)), (split / times,))
     sides = (first, second)
-    profile = [cut for side in sides for cut in _profile_cuts(side, count, strongest, module)]
+    profile = [cut for side in sides for cut in _profile_cuts(side, count, strongest, module) if count]
     return profile + [
         PlannedCut(f"tuned: remove {side.goal.name}", side.goal, headline=True, rewinds=side.rewinds)
         for side in sides

@@ -1,6 +1,6 @@
 """The two goals of a maze agent, and its exact behaviour as a judge takes it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Literal
 
@@ -12,8 +12,11 @@ from ..envs.world import World
 from .goal import Goal
 from .judge import Network
 
+KEEP_NAVIGATION = 1.5
+"""Weight, in tuning, of what is lost of finding the way, beside one of each goal."""
 
-def maze_goals(world: World, keep_navigation: float = 0.5) -> tuple[Goal, Goal]:
+
+def maze_goals(world: World, keep_navigation: float = KEEP_NAVIGATION) -> tuple[Goal, Goal]:
     """The world's proxy goal and the paid one; tuned cuts keep finding the way, with this weight."""
     guard = {"navigation": keep_navigation} if "navigation" in world.measures_by_name() else {}
     proxy, paid = world.goals
@@ -40,7 +43,7 @@ class MazeBehaviour:
         """Every measure on every level, name → (L,)."""
         return self.exact.measure(network_policy(network))
 
-    def surrogate(self, network: Network) -> dict[str, Tensor]:
+    def surrogate(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
         """The measures again.
 
         Raises:
@@ -50,7 +53,8 @@ class MazeBehaviour:
             raise ValueError(
                 f"tuned cuts need the gradient of exact measures, but these are {self.exact.told}"
             )
-        return self.measure(network)
+        assert isinstance(self.exact, ExactBehaviour)
+        return self.exact.measure(network_policy(network), only)
 
     def uniform(self) -> dict[str, Tensor]:
         """Every measure of the uniform-random walk."""

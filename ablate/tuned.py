@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .cuts import along_parts
 from .goal import Goal
 from .judge import Judge
 from .tuning_loss import TuningLoss
@@ -19,15 +20,18 @@ class TuneSettings:
         steps: Adam steps.
         learning_rate: Adam's at the start, falling linearly to zero, on doses in 0…1.
         first_dose: where every dose starts.
+        by_parameter: whether a direction has a dose of its own in each named parameter (the weights of a layer, its
+            biases), which parts goals that share their directions; else one dose.
         norm_weight: weight of the squared relative norm beyond `norm_budget`.
         norm_budget: relative norm that is free.
     """
 
-    steps: int = 120
+    steps: int = 200
     learning_rate: float = 0.1
-    first_dose: float = 0.1
+    first_dose: float = 0.05
     norm_weight: float = 400.0
-    norm_budget: float = 0.08
+    norm_budget: float = 0.095
+    by_parameter: bool = True
 
     def __post_init__(self) -> None:
         for name in ("steps", "learning_rate"):
@@ -47,9 +51,11 @@ def tune_doses(
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Tensor:
-    """Doses α (k,) in 0…1 that remove one goal and keep the others and what guards it.
+    """Doses α in 0…1 that remove one goal and keep the others and what guards it, (k,) or (k, parts).
 
     Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates.
+
+    With `settings.by_parameter` each direction has a dose for each of the judges' `parts`.
 
     Args:
         judges: of tuning units, which no result may be reported on; each step takes the next one's units.
@@ -68,29 +74,33 @@ def tune_doses(
     moved = theta - theta_0
     along, length = vectors @ moved, moved.norm()
 
-    def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
-        cut = theta - (doses * along) @ vectors
-        return loss_of(judges[step % len(judges)].surrogate(cut)), (cut - theta).norm() / length
+    parts = judges[0].parts if settings.by_parameter else []
 
-    return optimised_doses(len(vectors), at, settings, on_step=on_step)
+    def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
+        step_back = along_parts(vectors, along, doses, parts)
+        measured = judges[step % len(judges)].surrogate(theta - step_back, goal.measures)
+        return loss_of(measured), step_back.norm() / length
+
+    shape = (len(vectors), len(parts)) if parts else (len(vectors),)
+    return optimised_doses(shape, at, settings, on_step=on_step)
 
 
 def optimised_doses(
-    count: int,
+    shape: tuple[int, ...],
     at: Callable[[int, Tensor], tuple[Tensor, Tensor]],
     settings: TuneSettings,
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Tensor:
-    """Doses (count,) in 0…1 that Adam finds; they are put back into 0…1 after every step.
+    """Doses in 0…1 that Adam finds; they are put back into 0…1 after every step.
 
     Args:
-        count: how many.
+        shape: of the doses.
         at: step and doses → the loss there and the relative norm of the change, both differentiable.
         settings: how; the norm beyond its budget is added to the loss.
         on_step: called with the step and the loss.
     """
-    doses = torch.full((count,), settings.first_dose, requires_grad=True)
+    doses = torch.full(shape, settings.first_dose, requires_grad=True)
     optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
     for step in range(settings.steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)

@@ -5,7 +5,7 @@ action probabilities in every state; hitting probabilities and expected rewards 
 steps backwards in time. All of it is differentiable in the parameters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -202,22 +202,23 @@ class ExactBehaviour:
             f"{graph.bytes / 2**20:,.0f} MiB"
         )
 
-    def measure(self, policy: Policy) -> dict[str, Tensor]:
-        """Every measure on every level, name → (L,); differentiable where the policy is."""
-        actions: dict[int, Tensor] = {}
-        for graph in self.graphs.values():
-            if id(graph) not in actions:
-                actions[id(graph)] = action_probabilities(policy, graph)
-        return self._answered(lambda graph: _Walker(actions[id(graph)], graph, self.horizon))
+    def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
+        """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is."""
+        return self._answered(
+            lambda graph: _Walker(action_probabilities(policy, graph), graph, self.horizon), only
+        )
 
     def best(self) -> dict[str, Tensor]:
         """What the best walker gives on every level, for each measure a walker of its own."""
         return self._answered(lambda graph: _BestWalker(graph, self.horizon))
 
-    def _answered(self, walker_of: Callable[[StateGraph], "_Walker | _BestWalker"]) -> dict[str, Tensor]:
+    def _answered(
+        self, walker_of: Callable[[StateGraph], "_Walker | _BestWalker"], only: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        for graph in {id(graph): graph for graph in self.graphs.values()}.values():
-            measures = [m for m in self.world.measures if self.graphs[m.levels] is graph]
+        wanted = [m for m in self.world.measures if only is None or m.name in only]
+        for graph in {id(self.graphs[m.levels]): self.graphs[m.levels] for m in wanted}.values():
+            measures = [m for m in wanted if self.graphs[m.levels] is graph]
             walker = walker_of(graph)
             reach = [m for m in measures if m.kind == "reach"]
             if reach:
@@ -230,7 +231,7 @@ class ExactBehaviour:
                     found[measure.name] = _from_start(measure, graph, walker.paid(over)) / measure.most
                 elif measure.kind == "navigation":
                     found[measure.name] = walker.navigation()
-        return {measure.name: found[measure.name] for measure in self.world.measures}
+        return {measure.name: found[measure.name] for measure in wanted}
 
 
 class _Walker:

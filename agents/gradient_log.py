@@ -167,7 +167,7 @@ class GradientLogWriter:
             self._narrow.copy_(torch.mul(gradient, 1 / scale, out=self._scaled))
         else:  # 1 / scale overflows float32 there
             self._narrow.copy_(gradient.double() * (1 / scale))
-        content = memoryview(self._narrow.numpy()).cast("B")
+        content = self._narrow.numpy().data.cast("B")
         record = row.record(scale=scale, checksum=zlib.crc32(content))
         self._write(self._rows_file, content)
         self._write(self._index_file, memoryview(record.tobytes()))

@@ -5,7 +5,7 @@ chain is on both together. Every state is rendered by the game itself, with the 
 passes gives its action probabilities, which `behaviour.hitting_probabilities` takes as those of any other maze.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, cast
 
 import numpy as np
@@ -138,11 +138,14 @@ class ProcgenBehaviour(ExactBehaviour):
     num_actions: ClassVar[int] = NUM_PROCGEN_ACTIONS
     paired: ClassVar[bool] = False
 
-    def measure(self, policy: Policy) -> dict[str, Tensor]:
-        """Every measure on every level, name → (L,); differentiable where the policy is."""
-        graphs = {id(graph): cast(ProcgenGraph, graph) for graph in self.graphs.values()}
-        actions = {key: graph.action_probabilities(policy) for key, graph in graphs.items()}
-        return self._answered(lambda graph: _ProcgenWalker(actions[id(graph)], graph, self.horizon))
+    def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
+        """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is."""
+
+        def walker(graph: StateGraph) -> _ProcgenWalker:
+            actions = cast(ProcgenGraph, graph).action_probabilities(policy)
+            return _ProcgenWalker(actions, graph, self.horizon)
+
+        return self._answered(walker, only)
 
 
 class _ProcgenWalker(_Walker):

@@ -51,7 +51,7 @@ class ProcgenSettings:
         checkpoint_every: rollouts between checkpoints of the parameters.
         save_every: rollouts between the bundles that a killed run resumes from.
         measure_every: rollouts between exact measures; 0 is never.
-        measure_levels: held-out levels of each kind that these measures use.
+        measure_levels: held-out levels of each kind, of split `tune`, that these measures use.
         device: where the network is, `cpu` or `cuda`; the game runs on the CPU.
         threads: CPU threads of torch; default all.
         game_threads: CPU threads of the game.

@@ -11,7 +11,7 @@ from .gradient_log import GradientSink, Training
 from .learner import RolloutLearner
 from .recorder import GradientRecorder
 from .resuming import ProgressFile, resume, save_bundle
-from .rollout_run import REPORT_LEVEL_SEED, RolloutRun, RolloutSettings
+from .rollout_run import WATCH_LEVEL_SEED, RolloutRun, RolloutSettings
 from .sampled_behaviour import SampledBehaviour
 
 OnRollout = Callable[[dict[str, Any]], None]
@@ -39,7 +39,7 @@ def train_rollouts(
     behaviour = None
     if settings.measure_every:
         behaviour = run.behaviour(
-            settings.measure_levels, split="test", seed=REPORT_LEVEL_SEED, device=settings.device
+            settings.measure_levels, split="tune", seed=WATCH_LEVEL_SEED, device=settings.device
         )
     saved = resume(run, learner)
     recorder = None

@@ -33,7 +33,7 @@ class TrainSettings:
         checkpoint_every: rollouts between checkpoints of the parameters.
         save_every: rollouts between the bundles that a killed run resumes from.
         measure_every: rollouts between exact measures; 0 is never.
-        measure_levels: held-out levels of each kind that these measures use.
+        measure_levels: held-out levels of each kind, of split `tune`, that these measures use.
         device: `cpu` or `cuda`.
         threads: CPU threads; default all. One thread makes runs bit-identical on one machine.
         routing: whether samples that show one of the world's two goals alone teach features of their own.

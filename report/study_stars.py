@@ -71,10 +71,7 @@ def _after(variants: dict[str, Any]) -> Section:
     ]
     caption = "What each schedule costs: the return of the trained agent, as a share of the most that its levels pay."
     tables.append(Table(caption, ["variant", "return"], returns))
-    lead = (
-        "Filtering, routing and cutting compare by what the agent does in the end. The best checkpoint is chosen in "
-        "hindsight, on the measures themselves, so it flatters early stopping."
-    )
+    lead = "Filtering, routing and cutting compare by what agents do in the end, on levels that nothing was chosen on."
     return Section("after", "With the star removed", lead, exhibits, tables)
 
 

@@ -27,7 +27,7 @@ def measure_gradients(judge: Judge, theta: Tensor, names: Sequence[str]) -> Tens
         names: of M measures.
     """
     theta = theta.detach().clone().requires_grad_(True)
-    measured = judge.surrogate(theta)
+    measured = judge.surrogate(theta, names)
     return torch.stack(
         [
             torch.autograd.grad(measured[name].mean(), theta, retain_graph=name != names[-1])[0]

@@ -120,7 +120,7 @@ def _tuned_doses(runs: Sequence[RunResult]) -> dict[str, Any]:
     correlations = {}
     for run in runs:
         doses = [
-            np.array(row["recipe"]["doses"])
+            np.array(row["recipe"]["doses"]).reshape(len(row["recipe"]["doses"]), -1).mean(1)
             for row in run.ablation["rows"]
             if row["selection"] == "tuned" and "doses" in row["recipe"]
         ]

@@ -73,14 +73,16 @@ STARS = Study(
         "look-alike": replace(BASE, world=replace(WORLD, star_looks_like_cheese=True)),
     },
     seeds="0-4",
-    # Many variants, each with more states than the default world: fewer levels and doses than `cut` has.
+    # Many variants, each with more states than the default world: fewer levels and doses than `cut` has, and no
+    # choices by profile, which are that study's.
     ablate=AblateSettings(
         levels=120,
         tuning_levels=80,
         draws=1,
         curve_levels=20,
         doses=(0.0, 0.5, 1.0),
-        tune=TuneSettings(steps=50),
+        profile_cuts=False,
+        tune=TuneSettings(steps=120),
     ),
     recipes=part_cuts,
     recipe_names=("own features",),

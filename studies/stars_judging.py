@@ -35,7 +35,7 @@ from .causal import measure_gradients
 from .study import Judged
 
 BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 80, 400
-TUNE = TuneSettings(steps=40)
+CHECKPOINTS, TUNE = 20, TuneSettings(steps=60)
 
 
 def judge_stars(judged: Judged) -> dict[str, Any]:
@@ -52,10 +52,14 @@ def judge_stars(judged: Judged) -> dict[str, Any]:
         ]
         for draw in range(2)
     ]
+    batch = (8 if small else TUNING_LEVELS) // TUNING_BATCHES
+    tuners = [_judge(judged, batch, "tune", seed, goals) for seed in range(TUNING_BATCHES)]
+    reported = _judge(judged, judged.levels, split, level_seed, goals)
     found = {
+        "early_stopping": _early_stopping(judged, tuners, reported, goals),
         "gradients": _gradients(draws, (goals[0].remove, goals[1].remove)),
         "activations": _activations(judged, [goal.name for goal in goals], 8 if small else PAIRS),
-        "transfer": _transfer(judged, goals, TuneSettings(steps=2) if small else TUNE),
+        "transfer": _transfer(judged, tuners, reported, goals, TuneSettings(steps=2) if small else TUNE),
     }
     judged.on_step("transfer", 1, 1)
     return found
@@ -154,18 +158,33 @@ def _activations(judged: Judged, things: Sequence[str], pairs: int) -> dict[str,
     }
 
 
-def _transfer(judged: Judged, goals: Sequence[Goal], tune: TuneSettings) -> dict[str, Any]:
+def _early_stopping(
+    judged: Judged, tuners: Sequence[Judge], reported: Judge, goals: Sequence[Goal]
+) -> dict[str, Any]:
+    """The checkpoint where the second goal is furthest ahead of the first on tuning levels, measured on others."""
+    names = [goal.remove for goal in goals]
+    run, every = judged.run, max(1, judged.run.last_time // CHECKPOINTS)
+
+    def ahead(time: int) -> float:
+        with torch.no_grad():
+            measured = tuners[0].surrogate(run.parameters_after(time), names)
+        return float(measured[names[1]].mean() - measured[names[0]].mean())
+
+    best = max(run.checkpoints[::every], key=ahead)
+    measured = reported.measure(run.parameters_after(best))
+    return {"time": best} | {name: float(measured[name].mean()) for name in names}
+
+
+def _transfer(
+    judged: Judged, tuners: Sequence[Judge], reported: Judge, goals: Sequence[Goal], tune: TuneSettings
+) -> dict[str, Any]:
     """What a cut of one goal leaves of the other when its tuning cared for nothing but finding the way."""
-    split, level_seed = levels_judged_on(judged.role)
-    reported = _judge(judged, judged.levels, split, level_seed, goals)
-    batch = (8 if judged.miniature else TUNING_LEVELS) // TUNING_BATCHES
-    tuners = [_judge(judged, batch, "tune", seed, goals) for seed in range(TUNING_BATCHES)]
     vectors = vectors_of(judged.directions)
     found = {}
     for goal in goals:
         careless = replace(goal, keep=tuple(goal.guard), guard={})
         doses = tune_doses(tuners, reported.theta, reported.theta_0, vectors, careless, tune)
-        theta = cut_parameters(reported.theta, reported.theta_0, vectors, doses)
+        theta = cut_parameters(reported.theta, reported.theta_0, vectors, doses, reported.parts)
         kept = reported.retention(theta)
         found[goal.name] = {
             "removed": kept[goal.remove],

@@ -11,7 +11,7 @@ TREATMENTS = {
     "nothing": "the trained agent",
     "tuned": "doses tuned on behaviour",
     "own features": "the star's own features taken back",
-    "early stopping": "the best checkpoint in hindsight",
+    "early stopping": "the best checkpoint on tuning levels",
 }
 
 
@@ -50,10 +50,7 @@ def _treated(run: RunResult, treatment: str) -> dict[str, float] | None:
     if treatment == "nothing":
         values = {name: run.measure(name) for name in (star, cheese)}
     elif treatment == "early stopping":
-        values = max(
-            ({name: record["measures"][name] for name in (star, cheese)} for record in run.measured),
-            key=lambda of: of[cheese] - of[star],
-        )
+        values = run.judged["early_stopping"]
     else:
         rows = [
             row
@@ -68,7 +65,11 @@ def _treated(run: RunResult, treatment: str) -> dict[str, float] | None:
 
 def _common(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Every figure of `judge_stars` over seeds."""
-    there = [run.judged for run in runs if run.judged]
+    there = [
+        {name: found for name, found in run.judged.items() if name != "early_stopping"}
+        for run in runs
+        if run.judged
+    ]
     return _merged(there) if there else {}
 
 

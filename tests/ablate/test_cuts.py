@@ -66,6 +66,21 @@ def test_each_direction_can_have_its_own_dose(thetas) -> None:
     )
 
 
+def test_a_direction_can_have_a_dose_for_each_part_of_the_parameters(thetas) -> None:
+    theta, theta_0 = thetas
+    U, parts = basis(3), [(0, 7), (7, 8), (8, P)]
+    doses = torch.rand(3, 3, generator=torch.Generator().manual_seed(1))
+    by_part = cut_parameters(theta, theta_0, U, doses, parts)
+    for m, (start, stop) in enumerate(parts):
+        of_one_dose = cut_parameters(theta, theta_0, U, doses[:, m])
+        torch.testing.assert_close(by_part[start:stop], of_one_dose[start:stop], atol=1e-6, rtol=1e-5)
+    alike = doses[:, :1].expand(3, 3)
+    torch.testing.assert_close(
+        cut_parameters(theta, theta_0, U, alike, parts), cut_parameters(theta, theta_0, U, doses[:, 0])
+    )
+    assert torch.equal(cut_parameters(theta, theta_0, U, torch.zeros(3, 3), parts), theta)
+
+
 def test_the_dose_is_differentiable(thetas) -> None:
     theta, theta_0 = thetas
     doses = torch.full((4,), 0.3, requires_grad=True)
@@ -82,6 +97,8 @@ def test_shapes_that_do_not_fit_are_named(thetas) -> None:
         cut_parameters(theta, theta_0, torch.zeros(4, 10))
     with pytest.raises(ValueError, match=r"dose is of shape \(3,\): give one number or 4"):
         cut_parameters(theta, theta_0, basis(4), torch.ones(3))
+    with pytest.raises(ValueError, match=r"give one number or 4 of them or \(4, 2\), one for each part"):
+        cut_parameters(theta, theta_0, basis(4), torch.ones(4, 3), [(0, 5), (5, P)])
 
 
 def test_orthonormal_keeps_the_span_and_drops_what_depends() -> None:

@@ -22,7 +22,7 @@ from goalcut.agents.run import Run
 from goalcut.analysis.subject import subject_of
 from goalcut.envs import CheeseInCorner
 
-GOALS = {goal.name: goal for goal in maze_goals(CheeseInCorner(size=5, corner_size=3))}
+GOALS = {goal.name: goal for goal in maze_goals(CheeseInCorner(size=5, corner_size=3), 0.5)}
 SPARSE = SparseSettings(steps=25, again=10, norm_budget=0.5)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from goalcut.ablate.cuts import cut_parameters
 from goalcut.ablate.goal import Goal
 from goalcut.ablate.judge import Judge
 from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
@@ -86,12 +87,13 @@ def test_intervals_agree_with_the_standard_error(agent) -> None:
     assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * error, rel=0.15)
 
 
+@pytest.mark.parametrize("by_parameter", [False, True])
 @pytest.mark.parametrize("goal", ["corner", "cheese"])
-def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str) -> None:
+def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str, by_parameter: bool) -> None:
     theta_0, theta, vectors = agent
     tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
     losses: list[float] = []
-    settings = TuneSettings(steps=40, norm_budget=10.0)
+    settings = TuneSettings(steps=40, norm_budget=10.0, by_parameter=by_parameter)
     doses = tune_doses(
         tuners,
         theta,
@@ -101,11 +103,22 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str)
         settings,
         on_step=lambda step, loss: losses.append(loss),
     )
-    assert doses.shape == (len(vectors),)
+    parts = tuners[0].parts
+    assert doses.shape == ((len(vectors), len(parts)) if by_parameter else (len(vectors),))
     assert 0 <= float(doses.min()) <= float(doses.max()) <= 1
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
-    cut = theta - (doses * (vectors @ (theta - theta_0))) @ vectors
+    cut = cut_parameters(theta, theta_0, vectors, doses, parts)
     assert judge(agent).judge(cut).selectivity[goal] > 0.1  # on levels that it was not tuned on
+
+
+def test_measures_asked_for_by_name_are_those_of_all(agent) -> None:
+    said, theta = judge(agent), (agent[0] + agent[1]) / 2
+    every = said.surrogate(theta)
+    for names in (["corner_reach"], ["navigation", "cheese_return"]):
+        some = said.surrogate(theta, names)
+        assert list(some) == [name for name in every if name in names]
+        for name, values in some.items():
+            torch.testing.assert_close(values, every[name])
 
 
 def test_retention_alone_is_that_of_the_verdict(agent) -> None:
