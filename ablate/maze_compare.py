@@ -16,7 +16,7 @@ from ..envs.generator import Split
 from .ablation import TUNING_BATCHES
 from .compare import Comparison
 from .judge import Judge
-from .maze_goals import KEEP_NAVIGATION, MazeBehaviour, maze_goals
+from .maze_goals import CHOOSING_SEED, KEEP_NAVIGATION, MazeBehaviour, maze_goals, tuning_batches
 from .maze_methods import maze_methods
 from .method_settings import MethodSettings
 from .side_effects import SideEffects
@@ -30,7 +30,7 @@ class CompareSettings:
         levels: of each kind that every change is judged on.
         split: that these are of; `tune` for choosing recipes, `test` for reporting them.
         level_seed: of them.
-        tuning_levels: of each kind, of the split `tune`, that doses are tuned on, a quarter of them per step.
+        tuning_levels: of each kind, of the split `tune`, that doses are tuned on, some 30 of them per step.
         choosing_levels: others of that split, that the choice within a budget is made on.
         inputs: states of training levels that side effects and activations are taken over.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
@@ -50,10 +50,10 @@ class CompareSettings:
         for name, least in (("levels", 2), ("tuning_levels", 2 * TUNING_BATCHES), ("choosing_levels", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
-        if self.split == "tune" and self.level_seed <= TUNING_BATCHES:
+        if self.split == "tune" and self.level_seed <= CHOOSING_SEED:
             raise ValueError(
                 f"level_seed is {self.level_seed} of split 'tune', whose first seeds are tuned and chosen on: "
-                f"give one above {TUNING_BATCHES}"
+                f"give one above {CHOOSING_SEED}"
             )
 
 
@@ -80,13 +80,13 @@ class MazeComparison(Comparison):
                     f"{len(self._theta)} parameters: give a lens's directions of this network"
                 )
         tuners = [
-            self._judge(settings.tuning_levels // TUNING_BATCHES, "tune", seed)
-            for seed in range(TUNING_BATCHES)
+            self._judge(settings.tuning_levels // tuning_batches(settings.tuning_levels), "tune", seed)
+            for seed in range(tuning_batches(settings.tuning_levels))
         ]
         subject = subject_of(run, inputs=settings.inputs)
         super().__init__(
             self._judge(settings.levels, settings.split, settings.level_seed),
-            self._judge(settings.choosing_levels, "tune", TUNING_BATCHES),
+            self._judge(settings.choosing_levels, "tune", CHOOSING_SEED),
             SideEffects(subject),
         )
         self.methods = maze_methods(run, tuners, subject, self.lenses, settings.methods)

@@ -15,7 +15,7 @@ from ..analysis.directions import Directions, module_of
 from .ablation import TUNING_BATCHES, Ablation
 from .goal import Goal
 from .judge import Judge
-from .maze_goals import KEEP_NAVIGATION, MazeBehaviour, maze_goals
+from .maze_goals import KEEP_NAVIGATION, MazeBehaviour, maze_goals, tuning_batches
 from .plan import Choice, CutSettings, PlannedCut, timed
 from .selection import by_contrast, by_window, within_module
 from .tuned import TuneSettings
@@ -39,7 +39,7 @@ class AblateSettings(CutSettings):
 
     Attributes:
         levels: held-out levels of each kind that every row is judged on.
-        tuning_levels: levels of each kind, of another split, that doses are tuned on, a quarter of them per step.
+        tuning_levels: levels of each kind, of another split, that doses are tuned on, some 30 of them per step.
         curve_levels: held-out levels that the dose–response curves use.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
         device: where networks are asked, and tuned through; default where the run was trained.
@@ -49,7 +49,7 @@ class AblateSettings(CutSettings):
     """
 
     levels: int = 400
-    tuning_levels: int = 120
+    tuning_levels: int = 240
     curve_levels: int = 100
     keep_navigation: float = KEEP_NAVIGATION
     device: str | None = None
@@ -100,8 +100,8 @@ class MazeAblation(Ablation):
         held_out = levels_judged_on(settings.judged_on)
         self.judge = self._judge(run, settings.levels, *held_out)
         self.curve_judge = self._judge(run, settings.curve_levels, *held_out)
-        batch = settings.tuning_levels // TUNING_BATCHES
-        seeds = range(TUNING_BATCHES)
+        seeds = range(tuning_batches(settings.tuning_levels))
+        batch = settings.tuning_levels // len(seeds)
         self.tuners = [self._judge(run, batch, "tune", seed, tuning=True) for seed in seeds]
         self.tuned_on = {"tuning_levels": settings.tuning_levels, "level_seeds": list(seeds)}
 

@@ -9,11 +9,15 @@ from torch import Tensor
 from ..agents.behaviour import ExactBehaviour, network_policy, uniform_policy
 from ..agents.sampled_behaviour import SampledBehaviour
 from ..envs.world import World
+from .ablation import TUNING_BATCHES
 from .goal import Goal
 from .judge import Network
 
-KEEP_NAVIGATION = 1.5
+KEEP_NAVIGATION = 1.0
 """Weight, in tuning, of what is lost of finding the way, beside one of each goal."""
+_LEVELS_OF_A_BATCH, _MOST_BATCHES = 30, 8
+CHOOSING_SEED = _MOST_BATCHES
+"""Level seed of split `tune` that nothing is tuned on."""
 
 
 def maze_goals(world: World, keep_navigation: float = KEEP_NAVIGATION) -> tuple[Goal, Goal]:
@@ -24,6 +28,11 @@ def maze_goals(world: World, keep_navigation: float = KEEP_NAVIGATION) -> tuple[
         Goal(proxy.name, remove=proxy.measure, keep=(paid.measure,), guard=guard),
         Goal(paid.name, remove=paid.measure, keep=(proxy.measure,), guard=guard),
     )
+
+
+def tuning_batches(levels: int) -> int:
+    """How many batches so many tuning levels come in, the level seeds 0, 1, …: a step of tuning takes one of them."""
+    return min(_MOST_BATCHES, max(TUNING_BATCHES, levels // _LEVELS_OF_A_BATCH))
 
 
 class MazeBehaviour:
