@@ -4,6 +4,7 @@ from .behaviour import ExactBehaviour, network_policy, uniform_policy
 from .files import RunConflictError, RunFileError
 from .gradient_log import GradientLog, GradientLogWriter
 from .networks import ActorCritic, build_network
+from .packaged import packaged_agents, unpack_agent
 from .parameters import flat_parameters, named_parameters_of, parameter_layout, set_parameters
 from .ppo import PPO, PPOSettings
 from .recorder import GradientError, GradientRecorder
@@ -31,8 +32,10 @@ __all__ = [
     "flat_parameters",
     "named_parameters_of",
     "network_policy",
+    "packaged_agents",
     "parameter_layout",
     "set_parameters",
     "train",
     "uniform_policy",
+    "unpack_agent",
 ]

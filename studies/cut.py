@@ -15,7 +15,7 @@ CUT = Study(
     ),
     variants={"default": PRESETS["default"]},
     seeds="0-9",
-    # Fewer draws and doses than `goalcut ablate` takes, here the seeds tell; longer tuning, with more weight on the way.
+    # Fewer draws and doses than `goalcut ablate` takes, as the seeds tell; longer tuning, more weight on the way.
     ablate=AblateSettings(
         draws=2,
         curve_levels=60,

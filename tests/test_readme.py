@@ -27,6 +27,17 @@ def test_the_python_tour_runs_as_printed(
     assert "corner_reach" in said
 
 
+def test_the_packaged_agent_is_cut_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (tour,) = (block for block in blocks if "unpack_agent" in block)
+    assert tour.count("400,") == 1
+    monkeypatch.chdir(tmp_path)
+    exec(tour.replace("400,", "10,"), {})
+    assert capsys.readouterr().out.count("'corner'") == 5
+
+
 def test_the_recipe_for_any_agent_runs_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
