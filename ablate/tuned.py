@@ -11,6 +11,8 @@ from .goal import Goal
 from .judge import Judge
 from .tuning_loss import TuningLoss
 
+_ATTEMPTS = 3
+
 
 @dataclass(frozen=True)
 class TuneSettings:
@@ -94,16 +96,38 @@ def optimised_doses(
 ) -> Tensor:
     """Doses in 0…1 that Adam finds; they are put back into 0…1 after every step.
 
+    First steps that are too long may break an agent for good: where the end is no better than no change at all, it is
+    all done again at a fourth of the learning rate, twice at most, and after that nothing is changed.
+
     Args:
         shape: of the doses.
         at: step and doses → the loss there and the relative norm of the change, both differentiable.
         settings: how; the norm beyond its budget is added to the loss.
         on_step: called with the step and the loss.
     """
+    with torch.no_grad():
+        unchanged = float(at(0, torch.zeros(shape))[0])
+    for attempt in range(_ATTEMPTS):
+        doses, losses = _descended(shape, at, settings, settings.learning_rate / 4**attempt, on_step)
+        last = losses[-max(1, settings.steps // 10) :]
+        if sum(last) / len(last) < unchanged:
+            return doses
+    return torch.zeros(shape)
+
+
+def _descended(
+    shape: tuple[int, ...],
+    at: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+    settings: TuneSettings,
+    learning_rate: float,
+    on_step: Callable[[int, float], None] | None,
+) -> tuple[Tensor, list[float]]:
+    """Doses after all steps, and the loss at each."""
     doses = torch.full(shape, settings.first_dose, requires_grad=True)
-    optimizer = torch.optim.Adam([doses], lr=settings.learning_rate)
+    optimizer = torch.optim.Adam([doses], lr=learning_rate)
+    losses = []
     for step in range(settings.steps):
-        optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / settings.steps)
+        optimizer.param_groups[0]["lr"] = learning_rate * (1 - step / settings.steps)
         loss, norm = at(step, doses)
         loss = loss + settings.norm_weight * (norm - settings.norm_budget).relu() ** 2
         optimizer.zero_grad()
@@ -111,6 +135,7 @@ def optimised_doses(
         optimizer.step()
         with torch.no_grad():
             doses.clamp_(0, 1)
+        losses.append(loss.item())
         if on_step is not None:
-            on_step(step + 1, loss.item())
-    return doses.detach()
+            on_step(step + 1, losses[-1])
+    return doses.detach(), losses

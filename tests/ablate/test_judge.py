@@ -6,7 +6,7 @@ from goalcut.ablate.cuts import cut_parameters
 from goalcut.ablate.goal import Goal
 from goalcut.ablate.judge import Judge
 from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
-from goalcut.ablate.tuned import TuneSettings, tune_doses
+from goalcut.ablate.tuned import TuneSettings, optimised_doses, tune_doses
 from goalcut.agents.behaviour import ExactBehaviour
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
@@ -109,6 +109,24 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str,
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
     cut = cut_parameters(theta, theta_0, vectors, doses, parts)
     assert judge(agent).judge(cut).selectivity[goal] > 0.1  # on levels that it was not tuned on
+
+
+@pytest.mark.parametrize(("learning_rate", "found"), [(0.8, True), (100.0, False)])
+def test_tuning_that_breaks_the_agent_begins_again_with_shorter_steps(
+    learning_rate: float, found: bool
+) -> None:
+    def at(step: int, doses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        good = 1 - doses.mean()
+        # Beyond 0.6 all is lost, and no gradient leads back.
+        loss = torch.where(doses.max() > 0.6, 5 + 0 * good, good)
+        return loss, 0 * doses.sum()
+
+    doses = optimised_doses((4, 2), at, TuneSettings(steps=20, learning_rate=learning_rate))
+    assert doses.shape == (4, 2)
+    if found:
+        assert 0.3 < float(doses.min()) <= float(doses.max()) <= 0.6
+    else:
+        assert torch.equal(doses, torch.zeros(4, 2))
 
 
 def test_measures_asked_for_by_name_are_those_of_all(agent) -> None:
