@@ -22,7 +22,7 @@ from .style import decimal, duration
 def plan_table(plan: Plan, costs: Costs) -> Table:
     """Per variant: seeds, the stages still to be made and how long one run takes."""
     table = _table("the plan")
-    table.add_column("variant")
+    table.add_column("variant", min_width=max(len(run.variant) for run in plan.runs))
     table.add_column("seeds")
     for stage in plan.study.stages:
         table.add_column(stage, justify="right")

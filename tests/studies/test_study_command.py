@@ -130,7 +130,13 @@ def test_an_agent_of_another_study_is_taken_over_and_its_gradient_log_dropped_he
 
 def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(tmp_path: Path) -> None:
     words = ["study", "timing", "--tiny", "--seeds", "0-1", "--variants", "n7-k4", "--root", str(tmp_path)]
-    study = subprocess.Popen([sys.executable, "-m", "goalcut.cli", *words], stderr=subprocess.PIPE, text=True)
+    study = subprocess.Popen(
+        [sys.executable, "-m", "goalcut.cli", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell has what it starts in the background ignore it, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     logs = tmp_path / "timing-tiny" / "logs"
     _wait_for(lambda: len(list(logs.glob("*.log"))) == 2)
     study.send_signal(signal.SIGINT)
