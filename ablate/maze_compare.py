@@ -30,7 +30,7 @@ class CompareSettings:
         levels: of each kind that every change is judged on.
         split: that these are of; `tune` for choosing recipes, `test` for reporting them.
         level_seed: of them.
-        tuning_levels: of each kind, of the split `tune`, that doses are tuned on, some 30 of them per step.
+        tuning_levels: of each kind, of the split `tune`, that doses are tuned on, some 20 of them per step.
         choosing_levels: others of that split, that the choice within a budget is made on.
         inputs: states of training levels that side effects and activations are taken over.
         keep_navigation: weight, in tuning, of what is lost of finding the way.

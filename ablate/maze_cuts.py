@@ -39,7 +39,7 @@ class AblateSettings(CutSettings):
 
     Attributes:
         levels: held-out levels of each kind that every row is judged on.
-        tuning_levels: levels of each kind, of another split, that doses are tuned on, some 30 of them per step.
+        tuning_levels: levels of each kind, of another split, that doses are tuned on, some 20 of them per step.
         curve_levels: held-out levels that the dose–response curves use.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
         device: where networks are asked, and tuned through; default where the run was trained.
@@ -49,7 +49,7 @@ class AblateSettings(CutSettings):
     """
 
     levels: int = 400
-    tuning_levels: int = 240
+    tuning_levels: int = 160
     curve_levels: int = 100
     keep_navigation: float = KEEP_NAVIGATION
     device: str | None = None

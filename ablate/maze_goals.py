@@ -15,7 +15,7 @@ from .judge import Network
 
 KEEP_NAVIGATION = 1.0
 """Weight, in tuning, of what is lost of finding the way, beside one of each goal."""
-_LEVELS_OF_A_BATCH, _MOST_BATCHES = 30, 8
+_LEVELS_OF_A_BATCH, _MOST_BATCHES = 20, 8
 CHOOSING_SEED = _MOST_BATCHES
 """Level seed of split `tune` that nothing is tuned on."""
 

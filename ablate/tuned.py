@@ -28,7 +28,7 @@ class TuneSettings:
         norm_budget: relative norm that is free.
     """
 
-    steps: int = 250
+    steps: int = 150
     learning_rate: float = 0.1
     first_dose: float = 0.05
     norm_weight: float = 400.0

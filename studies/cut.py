@@ -17,6 +17,7 @@ CUT = Study(
     seeds="0-9",
     # Fewer draws and doses than `goalcut ablate` takes, as the seeds tell; longer tuning, more weight on the way.
     ablate=AblateSettings(
+        tuning_levels=240,
         draws=2,
         curve_levels=60,
         doses=(0.0, 0.5, 1.0, 1.5, 2.0),
