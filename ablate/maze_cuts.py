@@ -148,7 +148,8 @@ def maze_cuts(
     first = _Side(goals[0], "earliest", early, late, ((split + times) // 2, times), ())
     second = _Side(goals[1], "latest", late, early, (0, max(1, split // 2)), (split / times,))
     sides = (first, second)
-    profile = [cut for side in sides for cut in _profile_cuts(side, count, strongest, module) if count]
+    chosen = sides if count else ()
+    profile = [cut for side in chosen for cut in _profile_cuts(side, count, strongest, module)]
     return profile + [
         PlannedCut(f"tuned: remove {side.goal.name}", side.goal, headline=True, rewinds=side.rewinds)
         for side in sides

@@ -18,6 +18,16 @@ def packaged_agents() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
 
 
+def check_agent(name: str) -> None:
+    """Refuse an agent that does not come with the package.
+
+    Raises:
+        ValueError: with those that do.
+    """
+    if name not in packaged_agents():
+        raise ValueError(f"agent is {name!r}: give one of {', '.join(packaged_agents())}")
+
+
 def unpack_agent(name: str, directory: Path | None = None) -> Run:
     """The run of a packaged agent, in a directory of its own; one that was unpacked there before is left as it is.
 
@@ -29,8 +39,7 @@ def unpack_agent(name: str, directory: Path | None = None) -> Run:
         ValueError: there is no such agent.
         RunConflictError: the directory holds another run, or other files.
     """
-    if name not in packaged_agents():
-        raise ValueError(f"agent is {name!r}: give one of {', '.join(packaged_agents())}")
+    check_agent(name)
     source, directory = FOLDER / name, Path("runs") / name if directory is None else Path(directory)
     if (directory / "config.json").exists():
         run = Run(directory)

@@ -9,7 +9,7 @@ import tyro
 from ..ablate.digit_cuts import DigitAblateSettings
 from ..ablate.maze_cuts import AblateSettings, ProcgenAblateSettings
 from ..agents.classification import DigitSettings
-from ..agents.packaged import packaged_agents, unpack_agent
+from ..agents.packaged import check_agent, packaged_agents, unpack_agent
 from ..agents.procgen_run import ProcgenSettings
 from ..agents.run import TrainSettings
 from ..agents.run_directory import check_device
@@ -135,8 +135,8 @@ class OnAgent:
             raise ValueError(
                 f"directory is missing: give a run directory, or --agent with one of {', '.join(packaged_agents())}"
             )
-        if self.agent is not None and self.agent not in packaged_agents():
-            raise ValueError(f"agent is {self.agent!r}: give one of {', '.join(packaged_agents())}")
+        if self.agent is not None:
+            check_agent(self.agent)
 
     def there(self) -> Path:
         """The run directory; a packaged agent is put into it first."""

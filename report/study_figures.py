@@ -6,6 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from .inputs import dig
 from .page import Plot
 from .style import GREY, INK, PAID, PALE, PROXY, decimal, finite, steps
 
@@ -225,6 +226,11 @@ def spread(values: Any) -> str:
         return "–"
     value, low, high = values
     return f"{decimal(value)} ({decimal(low)} to {decimal(high)})"
+
+
+def iqm(figure: dict[str, Any] | None) -> str:
+    """The interquartile mean of a figure over seeds, with its interval, as `spread` writes it."""
+    return spread(dig(figure, "over_seeds", "iqm"))
 
 
 def env_steps(values: Any) -> str:

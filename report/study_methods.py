@@ -6,7 +6,7 @@ from ..studies.methods_summary import NATS, NAVIGATION, NORM, NORMS, WAYS
 from .inputs import dig
 from .page import Exhibit, Section, Table
 from .study_cuts import learned
-from .study_figures import Line, Row, lines, points, spread
+from .study_figures import Line, Row, iqm, lines, points
 from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
 
 BUDGETS = {
@@ -44,12 +44,12 @@ def findings(results: dict[str, Any]) -> list[str]:
             held = methods[steady]["within"]["norm and navigation"]
             text = (
                 f"removing {goal} within {BUDGETS['norm']}, {leader} reaches most, "
-                f"{_iqm(best, 'selectivity')}, with {_iqm(best, 'navigation')} of navigation left; where "
-                f"navigation must stay, {steady}, {_iqm(held, 'selectivity')}"
+                f"{iqm(best['selectivity'])}, with {iqm(best['navigation'])} of navigation left; where "
+                f"navigation must stay, {steady}, {iqm(held['selectivity'])}"
             )
             by_time = dig(methods, "temporal SVD, by time", "within", "norm")
             if by_time:
-                text += f"; the temporal SVD by time alone {_iqm(by_time, 'selectivity')}"
+                text += f"; the temporal SVD by time alone {iqm(by_time['selectivity'])}"
             parts.append(text)
         told.append(f"{name}, {len(variant['seeds'])} seeds: {'. '.join(parts)}.")
     return told
@@ -62,10 +62,6 @@ def ranked(methods: dict[str, Any], budget: str) -> list[str]:
         key=lambda name: methods[name]["within"][budget]["selectivity"]["over_seeds"]["iqm"][0],
         reverse=True,
     )
-
-
-def _iqm(chosen: dict[str, Any], figure: str) -> str:
-    return spread(dig(chosen[figure], "over_seeds", "iqm"))
 
 
 def _goal(name: str, variant: dict[str, Any], goal: str, colour: str) -> Section:
@@ -147,7 +143,7 @@ def _table(methods: dict[str, Any], budget: str, told: str) -> Table:
             (
                 name,
                 [
-                    _iqm(chosen, "selectivity"),
+                    iqm(chosen["selectivity"]),
                     *(
                         _middle(chosen, figure)
                         for figure in ("navigation", "relative_norm", "kl", "value_error")

@@ -6,7 +6,7 @@ from ..studies.stars_summary import TREATMENTS
 from . import study_cuts
 from .inputs import dig
 from .page import Exhibit, Section, Table
-from .study_figures import Row, points, spread
+from .study_figures import Row, iqm, points
 from .style import GREY, INK, PAID, VIOLET
 
 _COLOURS = {"nothing": GREY, "tuned": PAID, "own features": VIOLET, "early stopping": INK}
@@ -27,14 +27,10 @@ def findings(results: dict[str, Any]) -> list[str]:
         best = max(after, key=lambda of: after[of]["gap"]["over_seeds"]["iqm"][0])
         told.append(
             f"{name}, {len(variant['seeds'])} seeds: star and cheese part most by {TREATMENTS[best]}; then "
-            f"{_iqm(after[best]['star'])} of the stars and {_iqm(after[best]['cheese'])} of the cheese are reached "
-            f"({_iqm(after['nothing']['star'])} and {_iqm(after['nothing']['cheese'])} before)."
+            f"{iqm(after[best]['star'])} of the stars and {iqm(after[best]['cheese'])} of the cheese are reached "
+            f"({iqm(after['nothing']['star'])} and {iqm(after['nothing']['cheese'])} before)."
         )
     return told
-
-
-def _iqm(figure: dict[str, Any] | None) -> str:
-    return spread(dig(figure, "over_seeds", "iqm"))
 
 
 def _after(variants: dict[str, Any]) -> Section:
@@ -57,7 +53,7 @@ def _after(variants: dict[str, Any]) -> Section:
     table = [
         (
             f"{name}: {TREATMENTS[treatment]}",
-            [_iqm(after[figure]) for figure in ("star", "cheese", "gap")],
+            [iqm(after[figure]) for figure in ("star", "cheese", "gap")],
         )
         for name, variant in variants.items()
         for treatment, after in variant["after"].items()
@@ -67,7 +63,7 @@ def _after(variants: dict[str, Any]) -> Section:
     )
     tables.append(Table(caption, ["variant, treatment", "star", "cheese", "cheese − star"], table, wide=True))
     returns = [
-        (name, [_iqm({"over_seeds": variant["measures"]["return"]})]) for name, variant in variants.items()
+        (name, [iqm({"over_seeds": variant["measures"]["return"]})]) for name, variant in variants.items()
     ]
     caption = "What each schedule costs: the return of the trained agent, as a share of the most that its levels pay."
     tables.append(Table(caption, ["variant", "return"], returns))
@@ -80,7 +76,7 @@ def _common(variants: dict[str, Any]) -> Section:
     transfer = [
         (
             f"{name}: {goal} removed",
-            [_iqm(of[figure]) for figure in ("removed", "other", "navigation", "relative_norm")],
+            [iqm(of[figure]) for figure in ("removed", "other", "navigation", "relative_norm")],
         )
         for name, common in there.items()
         for goal, of in common["transfer"].items()
@@ -89,16 +85,16 @@ def _common(variants: dict[str, Any]) -> Section:
         (
             f"{name}: {kind}",
             [
-                _iqm(degrees[0]),
-                _iqm(degrees[len(degrees) // 2]),
-                _iqm(dig(common, "gradients", "cosines", kind, "all")),
+                iqm(degrees[0]),
+                iqm(degrees[len(degrees) // 2]),
+                iqm(dig(common, "gradients", "cosines", kind, "all")),
             ],
         )
         for name, common in there.items()
         for kind, degrees in common["gradients"]["angles"].items()
     ]
     layers = [
-        (f"{name}: {layer}", [_iqm(of[kind]) for kind in ("star and cheese", "one thing, other mazes")])
+        (f"{name}: {layer}", [iqm(of[kind]) for kind in ("star and cheese", "one thing, other mazes")])
         for name, common in there.items()
         for layer, of in common["activations"].get("layers", {}).items()
     ]

@@ -3,8 +3,6 @@
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
-
 from ..ablate.journal import Journal
 from ..ablate.maze_compare import CompareSettings, MazeComparison
 from ..ablate.maze_cuts import levels_judged_on
@@ -52,10 +50,7 @@ def _lenses(judged: Judged) -> dict[str, Directions]:
     count = 8 if judged.miniature else DIRECTIONS
     found = {"temporal SVD": judged.directions}
     found |= {
-        f"temporal SVD of {kind}": of
-        for kind, of in kinds_of_rows(judged.run, count)
-        if kind not in LEFT_OUT
-        and not any(np.array_equal(of.vectors, held.vectors) for held in found.values())
+        f"temporal SVD of {kind}": of for kind, of in kinds_of_rows(judged.run, count) if kind not in LEFT_OUT
     }
     subject = subject_of(judged.run, inputs=100 if judged.miniature else 1000)
     found["Gauss–Newton"] = gauss_newton_directions(subject, 4 if judged.miniature else EIGENVECTORS)

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..ablate.ablation import TUNING_BATCHES
 from ..ablate.contrast_pairs import thing_pairs
 from ..ablate.contrast_vectors import contrast_vector
 from ..ablate.cuts import cut_parameters, relative_norm
 from ..ablate.goal import Goal
 from ..ablate.judge import Judge
 from ..ablate.maze_cuts import levels_judged_on
-from ..ablate.maze_goals import MazeBehaviour, maze_goals
+from ..ablate.maze_goals import MazeBehaviour, maze_goals, tuning_batches
 from ..ablate.principal import principal_directions
 from ..ablate.selection import vectors_of
 from ..ablate.subspaces import random_directions
@@ -52,8 +51,9 @@ def judge_stars(judged: Judged) -> dict[str, Any]:
         ]
         for draw in range(2)
     ]
-    batch = (8 if small else TUNING_LEVELS) // TUNING_BATCHES
-    tuners = [_judge(judged, batch, "tune", seed, goals) for seed in range(TUNING_BATCHES)]
+    tuning_levels = 8 if small else TUNING_LEVELS
+    seeds = range(tuning_batches(tuning_levels))
+    tuners = [_judge(judged, tuning_levels // len(seeds), "tune", seed, goals) for seed in seeds]
     reported = _judge(judged, judged.levels, split, level_seed, goals)
     found = {
         "early_stopping": _early_stopping(judged, tuners, reported, goals),

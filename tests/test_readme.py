@@ -6,11 +6,15 @@ import pytest
 README = Path(__file__).parent.parent / "README.md"
 
 
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
 def test_the_python_tour_runs_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a shorter training and fewer levels; nothing else is changed."""
-    tour = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[0]
+    tour = python_blocks()[0]
     small = (
         "ppo=PPOSettings(rollouts=45, num_envs=8, num_steps=4, minibatches=2), num_levels=64, measure_every=0"
     )
@@ -30,8 +34,7 @@ def test_the_python_tour_runs_as_printed(
 def test_the_packaged_agent_is_cut_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    (tour,) = (block for block in blocks if "unpack_agent" in block)
+    (tour,) = (block for block in python_blocks() if "unpack_agent" in block)
     assert tour.count("400,") == 1
     monkeypatch.chdir(tmp_path)
     exec(tour.replace("400,", "10,"), {})
@@ -41,8 +44,7 @@ def test_the_packaged_agent_is_cut_as_printed(
 def test_the_recipe_for_any_agent_runs_as_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    (recipe,) = (block for block in blocks if "stable_baselines3" in block)
+    (recipe,) = (block for block in python_blocks() if "stable_baselines3" in block)
     assert recipe.count("5_000") == 1
     monkeypatch.chdir(tmp_path)
     exec(recipe.replace("5_000", "500"), {})  # two rollouts of 256 steps, 4 minibatches, 10 epochs
