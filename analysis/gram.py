@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ..agents.linear import times_transposed
 from .over_panels import Work, over_panels, true_float32, working_dtype
 from .rows import PANEL_BYTES, PANELS_HELD, Rows, as_rows, panels
 
@@ -84,7 +85,7 @@ def gram_along(
 def products(X: torch.Tensor, Y: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
     """The blocks of X Y^T, or those on and above the diagonal of X X^T, in the order of their places."""
     for first, last, right in _places(len(X), Y is None):
-        yield X[first:last] @ (X if Y is None else Y)[right:].T
+        yield times_transposed(X[first:last], (X if Y is None else Y)[right:])
 
 
 def _products_along(X: torch.Tensor, V: torch.Tensor) -> Iterator[torch.Tensor]:

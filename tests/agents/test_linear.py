@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from goalcut.agents.linear import Linear, linear, plain_linear
+from goalcut.agents.linear import Linear, linear, plain_linear, times_transposed
 
 
 @pytest.mark.parametrize(("rows", "wide", "narrow"), [(64, 40, 7), (1, 5, 1), (0, 6, 3)])
@@ -41,3 +41,14 @@ def test_plainly_the_layer_can_be_differentiated_twice() -> None:
         [slope] = torch.autograd.grad((layer(inputs) ** 2).sum(), layer.weight, create_graph=True)
         [bent] = torch.autograd.grad(slope.sum(), layer.weight)
     torch.testing.assert_close(bent, torch.full((3, 6), 2.0 * 4 * 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("m", "n", "k"), [(3, 5, 700), (1, 1, 1), (0, 4, 6), (4, 2, 0)])
+def test_a_product_with_a_transpose_agrees_with_float64(m: int, n: int, k: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    A, B = (torch.randn(2 * rows, k, generator=generator, dtype=dtype)[::2] for rows in (m, n))
+    found = times_transposed(A, B)
+    assert found.dtype == dtype
+    assert found.shape == (m, n)
+    torch.testing.assert_close(found.double(), A.double() @ B.double().T, rtol=1e-5, atol=1e-4)
