@@ -40,7 +40,7 @@ class CompareSettings:
     levels: int = 400
     split: Split = "test"
     level_seed: int = REPORT_LEVEL_SEED
-    tuning_levels: int = 120
+    tuning_levels: int = 400
     choosing_levels: int = 120
     inputs: int = 2000
     keep_navigation: float = KEEP_NAVIGATION

@@ -49,7 +49,7 @@ class AblateSettings(CutSettings):
     """
 
     levels: int = 400
-    tuning_levels: int = 160
+    tuning_levels: int = 800
     curve_levels: int = 100
     keep_navigation: float = KEEP_NAVIGATION
     device: str | None = None

@@ -13,11 +13,11 @@ from .ablation import TUNING_BATCHES
 from .goal import Goal
 from .judge import Network
 
-KEEP_NAVIGATION = 1.0
+KEEP_NAVIGATION = 1.4
 """Weight, in tuning, of what is lost of finding the way, beside one of each goal."""
-_LEVELS_OF_A_BATCH, _MOST_BATCHES = 20, 8
-CHOOSING_SEED = _MOST_BATCHES
-"""Level seed of split `tune` that nothing is tuned on."""
+_LEVELS_OF_A_BATCH = 20
+CHOOSING_SEED = 999
+"""Level seed of split `tune` that nothing is tuned on: batches of tuning levels have those below it."""
 
 
 def maze_goals(world: World, keep_navigation: float = KEEP_NAVIGATION) -> tuple[Goal, Goal]:
@@ -32,7 +32,7 @@ def maze_goals(world: World, keep_navigation: float = KEEP_NAVIGATION) -> tuple[
 
 def tuning_batches(levels: int) -> int:
     """How many batches so many tuning levels come in, the level seeds 0, 1, …: a step of tuning takes one of them."""
-    return min(_MOST_BATCHES, max(TUNING_BATCHES, levels // _LEVELS_OF_A_BATCH))
+    return min(CHOOSING_SEED, max(TUNING_BATCHES, levels // _LEVELS_OF_A_BATCH))
 
 
 class MazeBehaviour:

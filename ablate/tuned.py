@@ -20,19 +20,22 @@ class TuneSettings:
 
     Attributes:
         steps: Adam steps.
-        learning_rate: Adam's at the start, falling linearly to zero, on doses in 0…1.
+        learning_rate: Adam's at the start, falling linearly to zero, on doses.
         first_dose: where every dose starts.
+        least_dose: the lowest dose, from −1 to 0; the highest is 1, all that training moved. Below 0 a cut may also
+            strengthen what training moved: what a removed part took from the other goals can be given back.
         by_parameter: whether a direction has a dose of its own in each named parameter (the weights of a layer, its
             biases), which parts goals that share their directions; else one dose.
         norm_weight: weight of the squared relative norm beyond `norm_budget`.
         norm_budget: relative norm that is free.
     """
 
-    steps: int = 150
+    steps: int = 200
     learning_rate: float = 0.1
     first_dose: float = 0.05
+    least_dose: float = -1.0
     norm_weight: float = 400.0
-    norm_budget: float = 0.095
+    norm_budget: float = 0.098
     by_parameter: bool = True
 
     def __post_init__(self) -> None:
@@ -41,6 +44,8 @@ class TuneSettings:
                 raise ValueError(f"tune.{name} is {getattr(self, name)}: give a number above 0")
         if not 0 <= self.first_dose <= 1:
             raise ValueError(f"tune.first_dose is {self.first_dose}: give a dose from 0 to 1")
+        if not -1 <= self.least_dose <= 0:
+            raise ValueError(f"tune.least_dose is {self.least_dose}: give a dose from -1 to 0")
 
 
 def tune_doses(
@@ -53,7 +58,7 @@ def tune_doses(
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Tensor:
-    """Doses α in 0…1 that remove one goal and keep the others and what guards it, (k,) or (k, parts).
+    """Doses α that remove one goal and keep the others and what guards it, (k,) or (k, parts).
 
     Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates.
 
@@ -94,7 +99,7 @@ def optimised_doses(
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Tensor:
-    """Doses in 0…1 that Adam finds; they are put back into 0…1 after every step.
+    """Doses that Adam finds; they are put back into `least_dose`…1 after every step.
 
     First steps that are too long may break an agent for good: where the end is no better than no change at all, it is
     all done again at a fourth of the learning rate, twice at most, and after that nothing is changed.
@@ -134,7 +139,7 @@ def _descended(
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            doses.clamp_(0, 1)
+            doses.clamp_(settings.least_dose, 1)
         losses.append(loss.item())
         if on_step is not None:
             on_step(step + 1, losses[-1])

@@ -22,7 +22,7 @@ def tune_projection(
     activations: Tensor,
     settings: TuneSettings,
 ) -> ProjectOut:
-    """The cut with a dose in 0…1 for each direction, (k,), that removes one goal and keeps the others.
+    """The cut with a dose for each direction, (k,), that removes one goal and keeps the others.
 
     As `tune_doses` does for parameters; the norm that is held to its budget is ‖Δh‖ / ‖h‖.
 

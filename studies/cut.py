@@ -1,7 +1,6 @@
 """Questions 2 and 3: cut cheese-seeking and keep corner-seeking, and the other way round; navigation stays in both."""
 
 from ..ablate.maze_cuts import AblateSettings
-from ..ablate.tuned import TuneSettings
 from ..agents.run import PRESETS
 from .cut_summary import summarise_cuts
 from .recipes import RECIPE_NAMES, planned_recipes
@@ -15,15 +14,8 @@ CUT = Study(
     ),
     variants={"default": PRESETS["default"]},
     seeds="0-9",
-    # Fewer draws and doses than `goalcut ablate` takes, as the seeds tell; longer tuning, more weight on the way.
-    ablate=AblateSettings(
-        tuning_levels=240,
-        draws=2,
-        curve_levels=60,
-        doses=(0.0, 0.5, 1.0, 1.5, 2.0),
-        keep_navigation=1.3,
-        tune=TuneSettings(steps=400, norm_budget=0.098),
-    ),
+    # Fewer draws and doses than `goalcut ablate` takes, as the seeds tell.
+    ablate=AblateSettings(draws=2, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0)),
     recipes=planned_recipes,
     recipe_names=RECIPE_NAMES,
     summarise=summarise_cuts,

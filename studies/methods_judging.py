@@ -16,7 +16,7 @@ from .row_kinds import kinds_of_rows
 from .study import Judged
 
 DIRECTIONS, EIGENVECTORS = 160, 20
-METHODS = MethodSettings(norm_budgets=(0.03, 0.09), tune=TuneSettings(steps=40), times=6)
+METHODS = MethodSettings(norm_budgets=(0.03, 0.09), tune=TuneSettings(steps=60), times=6)
 """Fewer norms and steps than `MethodSettings` has: the ladders of 30 methods on many seeds are to take minutes."""
 LEFT_OUT = ("raw", "entropy rows")
 """Kinds of rows that are no method of their own: the lens itself, and a term that pushes hardly anything."""
