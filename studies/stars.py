@@ -77,7 +77,7 @@ STARS = Study(
     # choices by profile, which are that study's.
     ablate=AblateSettings(
         levels=120,
-        tuning_levels=80,
+        tuning_levels=400,
         draws=1,
         curve_levels=20,
         doses=(0.0, 0.5, 1.0),

@@ -33,7 +33,7 @@ from ..envs.world import SHIFTED
 from .causal import measure_gradients
 from .study import Judged
 
-BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 80, 400
+BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 400, 400
 CHECKPOINTS, TUNE = 20, TuneSettings(steps=60)
 
 
