@@ -12,6 +12,8 @@ from .judge import Judge
 from .tuning_loss import TuningLoss
 
 _ATTEMPTS = 3
+_DONE, _DONE_FOR = 0.01, 10
+"""Tuning ends when the loss was below this for so many steps: there is nothing left to gain."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def optimised_doses(
         unchanged = float(at(0, torch.zeros(shape))[0])
     for attempt in range(_ATTEMPTS):
         doses, losses = _descended(shape, at, settings, settings.learning_rate / 4**attempt, on_step)
-        last = losses[-max(1, settings.steps // 10) :]
+        last = losses[-max(1, len(losses) // 10) :]
         if sum(last) / len(last) < unchanged:
             return doses
     return torch.zeros(shape)
@@ -143,4 +145,6 @@ def _descended(
         losses.append(loss.item())
         if on_step is not None:
             on_step(step + 1, losses[-1])
+        if len(losses) >= _DONE_FOR and max(losses[-_DONE_FOR:]) < _DONE:
+            break
     return doses.detach(), losses

@@ -15,7 +15,7 @@ CUT = Study(
     variants={"default": PRESETS["default"]},
     seeds="0-9",
     # Fewer draws and doses than `goalcut ablate` takes, as the seeds tell.
-    ablate=AblateSettings(draws=2, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0)),
+    ablate=AblateSettings(draws=1, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0)),
     recipes=planned_recipes,
     recipe_names=RECIPE_NAMES,
     summarise=summarise_cuts,

@@ -13,7 +13,6 @@ from goalcut.ablate import (
     DigitAblation,
     Journal,
     Judge,
-    TuneSettings,
     save_table,
 )
 from goalcut.ablate.table import CutRow, DoseCurve
@@ -44,7 +43,7 @@ SETTINGS = DigitAblateSettings(
     draws=2,
     doses=(0.0, 1.0),
     headline_digits=(3,),
-    tune=TuneSettings(steps=25, learning_rate=0.2, first_dose=0.1, norm_budget=0.15, by_parameter=False),
+    tune=replace(DigitAblateSettings().tune, steps=25),
 )
 Result = tuple[list[CutRow], list[DoseCurve], list[str]]
 

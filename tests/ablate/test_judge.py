@@ -87,13 +87,15 @@ def test_intervals_agree_with_the_standard_error(agent) -> None:
     assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * error, rel=0.15)
 
 
-@pytest.mark.parametrize("by_parameter", [False, True])
+@pytest.mark.parametrize(("by_parameter", "least"), [(False, 0.0), (True, 0.0), (True, -0.5)])
 @pytest.mark.parametrize("goal", ["corner", "cheese"])
-def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str, by_parameter: bool) -> None:
+def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(
+    agent, goal: str, by_parameter: bool, least: float
+) -> None:
     theta_0, theta, vectors = agent
     tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
     losses: list[float] = []
-    settings = TuneSettings(steps=40, norm_budget=10.0, by_parameter=by_parameter)
+    settings = TuneSettings(steps=40, norm_budget=10.0, by_parameter=by_parameter, least_dose=least)
     doses = tune_doses(
         tuners,
         theta,
@@ -105,7 +107,8 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(agent, goal: str,
     )
     parts = tuners[0].parts
     assert doses.shape == ((len(vectors), len(parts)) if by_parameter else (len(vectors),))
-    assert 0 <= float(doses.min()) <= float(doses.max()) <= 1
+    assert least <= float(doses.min()) <= float(doses.max()) <= 1
+    assert bool((doses < 0).any()) == (least < 0)
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
     cut = cut_parameters(theta, theta_0, vectors, doses, parts)
     assert judge(agent).judge(cut).selectivity[goal] > 0.1  # on levels that it was not tuned on
@@ -127,6 +130,14 @@ def test_tuning_that_breaks_the_agent_begins_again_with_shorter_steps(
         assert 0.3 < float(doses.min()) <= float(doses.max()) <= 0.6
     else:
         assert torch.equal(doses, torch.zeros(4, 2))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("steps", 0), ("learning_rate", 0.0), ("first_dose", 1.5), ("least_dose", -2.0)]
+)
+def test_a_setting_of_tuning_out_of_range_is_named(setting: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"tune\.{setting} is {value}: give a"):
+        TuneSettings(**{setting: value})
 
 
 def test_measures_asked_for_by_name_are_those_of_all(agent) -> None:
