@@ -11,9 +11,9 @@ from .goal import Goal
 from .judge import Judge
 from .tuning_loss import TuningLoss
 
-_ATTEMPTS = 3
-_DONE, _DONE_FOR = 0.01, 10
-"""Tuning ends when the loss was below this for so many steps: there is nothing left to gain."""
+_ATTEMPTS, _RECENT = 3, 10
+_DONE = 0.01
+"""Tuning ends when the last ten losses were below this: there is nothing left to gain."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class TuneSettings:
         norm_budget: relative norm that is free.
     """
 
-    steps: int = 200
-    learning_rate: float = 0.1
+    steps: int = 250
+    learning_rate: float = 0.06
     first_dose: float = 0.05
     least_dose: float = -1.0
     norm_weight: float = 400.0
@@ -115,7 +115,8 @@ def optimised_doses(
     with torch.no_grad():
         unchanged = float(at(0, torch.zeros(shape))[0])
     for attempt in range(_ATTEMPTS):
-        doses, losses = _descended(shape, at, settings, settings.learning_rate / 4**attempt, on_step)
+        rate = settings.learning_rate / 4**attempt
+        doses, losses = _descended(shape, at, settings, rate, 2 * unchanged, on_step)
         last = losses[-max(1, len(losses) // 10) :]
         if sum(last) / len(last) < unchanged:
             return doses
@@ -127,9 +128,10 @@ def _descended(
     at: Callable[[int, Tensor], tuple[Tensor, Tensor]],
     settings: TuneSettings,
     learning_rate: float,
+    hopeless: float,
     on_step: Callable[[int, float], None] | None,
 ) -> tuple[Tensor, list[float]]:
-    """Doses after all steps, and the loss at each."""
+    """Doses at the end, and the loss at each step; a loss above `hopeless` after a quarter of the steps is the end."""
     doses = torch.full(shape, settings.first_dose, requires_grad=True)
     optimizer = torch.optim.Adam([doses], lr=learning_rate)
     losses = []
@@ -145,6 +147,9 @@ def _descended(
         losses.append(loss.item())
         if on_step is not None:
             on_step(step + 1, losses[-1])
-        if len(losses) >= _DONE_FOR and max(losses[-_DONE_FOR:]) < _DONE:
+        recent = losses[-_RECENT:]
+        if len(recent) == _RECENT and max(recent) < _DONE:
+            break
+        if step == settings.steps // 4 and min(recent) > hopeless:
             break
     return doses.detach(), losses
