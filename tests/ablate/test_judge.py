@@ -95,7 +95,9 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(
     theta_0, theta, vectors = agent
     tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
     losses: list[float] = []
-    settings = TuneSettings(steps=40, norm_budget=10.0, by_parameter=by_parameter, least_dose=least)
+    settings = TuneSettings(
+        steps=40, learning_rate=0.1, norm_budget=10.0, by_parameter=by_parameter, least_dose=least
+    )
     doses = tune_doses(
         tuners,
         theta,
