@@ -1,5 +1,6 @@
 """`goalcut lens`: every lens on a small maze run and a small MNIST run, their comparison, and the report of both."""
 
+import importlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import torch
 from goalcut.agents.classification import DigitSettings
 from goalcut.agents.digit_run import DigitRun, train_digits
 from goalcut.agents.files import read_json
+from goalcut.agents.open_run import open_run
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.training import train
@@ -205,6 +207,21 @@ def test_the_report_has_a_section_per_lens_and_one_of_the_comparison(
         assert f'<section id="{name}">' in text
     assert "random subspaces" in text
     assert ("Accuracy on each digit" in text) == (kind == "digits")
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_tables_over_seeds_tell_of_every_lens(
+    looked: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs" / "results"))
+    text = importlib.import_module("lens_tables").tables([open_run(looked[kind])], k=3)
+    assert "Not run" not in text
+    for name in (*LENSES, "compare"):
+        (of,) = [part for part in text.split("## ") if part.startswith(name)]
+        figures = [
+            cell for line in of.splitlines() if line.startswith("| ") for cell in line.split("|")[2:-1]
+        ]
+        assert sum(cell.strip()[:1].isdigit() for cell in figures) >= 3, of
 
 
 @pytest.mark.parametrize("kind", RUNS)

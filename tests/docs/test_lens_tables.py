@@ -1,0 +1,174 @@
+"""docs/results/lens_tables.py: what lenses found, over seeds."""
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
+
+@pytest.fixture
+def lens_tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(RESULTS))
+    return importlib.import_module("lens_tables")
+
+
+def channels(cosine: float) -> dict[str, Any]:
+    agreement = {"cosine": cosine, "cosine_chance": 0.2}
+    return {
+        "settings": {"inputs": 2000},
+        "figures": {
+            "early": "a",
+            "late": "b",
+            "networks": {"trained": {"covariance": {"agreement": agreement}}},
+        },
+    }
+
+
+def comparison(selectivity: float, random: float, *, without: bool = False) -> dict[str, Any]:
+    """Two lenses of one layer, the second never within the budget; of each two changes, one better on tuning data."""
+    methods = {
+        name: {"lens": lens, "space": "b", "entries": 8, "control": lens == "random"}
+        for name, lens in (
+            ("features at b", "features"),
+            ("rotation at b", "rotation"),
+            ("random 1", "random"),
+            ("random 2", "random"),
+        )
+    }
+
+    def found(method: str, chosen_by: float, selectivity: float) -> dict[str, Any]:
+        return {
+            "method": method,
+            "removes": "corner",
+            "selectivity": selectivity,
+            "tuning_selectivity": chosen_by,
+            "relative_norm": 0.1,
+            "navigation": 1.0,
+            "kl": 0.01,
+        }
+
+    best = {
+        "features at b": None if without else found("features at b", 0.5, selectivity),
+        "rotation at b": None,
+        # The second is chosen on tuning data, though the first is more selective on held-out levels.
+        "random 1": found("random 1", 0.1, 0.9),
+        "random 2": found("random 2", 0.2, random),
+    }
+    rows = [*(row for row in best.values() if row), found("rotation at b", 0.7, 0.6)]
+    angles = [
+        {"a": "features at b", "b": "rotation at b", "k": k, "overlap": 0.9, "chance": k / 8} for k in (1, 2)
+    ]
+    return {
+        "kind": "maze",
+        "settings": {"relative_norm": 0.5, "navigation": 0.9},
+        "goals": {"corner": "corner_reach"},
+        "methods": methods,
+        "best": {"corner": best},
+        "rows": rows,
+        "angles": angles,
+    }
+
+
+def run_with(directory: Path, seed: int, kind: str = "maze", **lenses: Any) -> Any:
+    folder = directory / f"{kind}-{seed}"
+    (folder / "lenses").mkdir(parents=True)
+    for name, saved in lenses.items():
+        (folder / "lenses" / f"{name}.json").write_text(json.dumps(saved))
+    return SimpleNamespace(directory=folder, kind=kind, settings=SimpleNamespace(seed=seed))
+
+
+def cells(text: str, begins: str) -> list[str]:
+    """The cells of the first row that begins so."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {begins} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def test_a_cell_is_the_median_over_seeds_with_the_lowest_and_highest(
+    lens_tables: ModuleType, tmp_path: Path
+) -> None:
+    runs = [run_with(tmp_path, seed, channels=channels(c)) for seed, c in enumerate((0.1, 0.9, 0.5))]
+    text = lens_tables.tables(runs)
+    said = text[text.index("E[JJᵀ]") :]
+    assert cells(said, "trained")[:2] == ["0.50 (0.10 to 0.90)", "0.20 (0.20 to 0.20)"]
+    assert cells(said, "trained")[-1] == "2 of 3"
+    assert text.index("seeds 0, 1, 2") < text.index("## channels")
+    assert "## features\n\nNot run." in text
+
+
+def test_what_a_seed_lacks_is_left_out_and_counted(lens_tables: ModuleType, tmp_path: Path) -> None:
+    runs = [
+        run_with(tmp_path, 0, compare=comparison(0.4, 0.1)),
+        run_with(tmp_path, 1, compare=comparison(0.2, 0.3)),
+        run_with(tmp_path, 2, compare=comparison(0.8, 0.3, without=True)),
+        run_with(tmp_path, 3),
+    ]
+    text = lens_tables.tables(runs, k=2)
+    assert "Without seeds 3." in text
+    features = cells(text, "remove corner: features")
+    assert features[0] == "0.30 (0.20 to 0.40), 2 of 3"
+    # Held against the random subspaces of the same space in the seeds that have such a cut.
+    assert features[-2:] == ["0.20 (0.10 to 0.30), 2 of 3", "1 of 2"]
+    assert set(cells(text, "remove corner: rotation")) == {"–"}
+    longer = text[text.index("of any length") :]
+    assert cells(longer, "remove corner: rotation at b")[0] == "0.60 (0.60 to 0.60)"
+    assert cells(text, "features at b, rotation at b")[:2] == ["0.90 (0.90 to 0.90)", "0.25 (0.25 to 0.25)"]
+
+
+def test_of_digits_the_best_one_is_chosen_on_tuning_data_and_the_mean_is_over_all(
+    lens_tables: ModuleType, tmp_path: Path
+) -> None:
+    saved = comparison(0.4, 0.1)
+    template = saved["best"]["corner"]["features at b"]
+    saved["goals"] = {f"digit_{d}": f"accuracy_{d}" for d in range(10)}
+    saved["best"] = {
+        goal: {
+            "features at b": {
+                **template,
+                "removes": goal,
+                "selectivity": d / 10,
+                "tuning_selectivity": float(d == 4),
+            }
+        }
+        for d, goal in enumerate(saved["goals"])
+    }
+    saved["rows"] = [row for of in saved["best"].values() for row in of.values()]
+    text = lens_tables.tables([run_with(tmp_path, 0, "digits", compare=saved)])
+    found = cells(text, "remove any digit: features")
+    assert found[0] == "0.40"
+    assert "mean over digits" in text
+    assert found[4] == "0.45"
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        ([(0, "maze", 0.5), (0, "other", 0.5)], "give runs of one kind"),
+        ([(0, "maze", 0.5), (1, "maze", None)], r"channels.json has other settings"),
+    ],
+)
+def test_runs_that_cannot_be_told_of_together_are_refused(
+    lens_tables: ModuleType, tmp_path: Path, runs: list[tuple[int, str, float | None]], said: str
+) -> None:
+    made = []
+    for seed, kind, cosine in runs:
+        saved = channels(cosine or 0.5)
+        if cosine is None:
+            saved["settings"]["inputs"] = 10
+        made.append(run_with(tmp_path, seed, kind, channels=saved))
+    with pytest.raises(ValueError, match=said):
+        lens_tables.tables(made)
+    with pytest.raises(ValueError, match="give a run of each seed"):
+        lens_tables.tables(made[:1] * 2)
+
+
+def test_a_folder_that_is_no_run_is_one_line(
+    lens_tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["lens_tables.py", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"^lens_tables: .*is missing"):
+        lens_tables.main()
