@@ -9,9 +9,8 @@ import plotly.graph_objects as go
 from . import figures, profile_figures
 from .digit_inputs import DigitInputs, digit_of, mean_of
 from .inputs import dig
-from .style import DIGIT_COLOURS, INK, PALE, VIOLET, decimal, finites, short
+from .style import DIGIT_COLOURS, INK, PALE, VIOLET, WHITE_TO_DARK, decimal, finites, short
 
-_WHITE_TO_DARK = [[0, "#ffffff"], [0.5, "#8fa9d0"], [1, "#14305a"]]
 _CURVES = 6
 _PER_DECADE = 10
 _PASSES = 0.05
@@ -53,7 +52,7 @@ def confusion_table(table: np.ndarray) -> go.Figure:
             text=written,
             texttemplate="%{text}",
             textfont={"size": 10},
-            colorscale=_WHITE_TO_DARK,
+            colorscale=WHITE_TO_DARK,
             zmin=0,
             showscale=False,
             xgap=1,

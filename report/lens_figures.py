@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from .inputs import dig
-from .style import GREY, INK, PAID, PALE, PROXY, VIOLET, decimal, finite, finites, short
+from .style import GREY, INK, PAID, PALE, PROXY, VIOLET, WHITE_TO_DARK, decimal, finite, finites, short
 
 LENS_COLOURS: Mapping[str, str] = {
     "ansatz": PROXY,
@@ -164,6 +164,49 @@ def compared(
     # One legend is enough: the other figures stand below that of selectivity.
     figure.update_layout(showlegend=what == "selectivity")
     return figure
+
+
+def angles(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """Share of their span that two lenses have in common, per pair (row) and k (column); last what chance gives.
+
+    Args:
+        rows: of compare.json's angles, of one space.
+    """
+    counts = sorted({row["k"] for row in rows})
+    pairs: dict[str, dict[int, Mapping[str, Any]]] = {}
+    for row in rows:
+        # The space is that of the whole figure.
+        names = (str(row[side]).removesuffix(f" at {row['space']}") for side in ("a", "b"))
+        pairs.setdefault(" and ".join(names), {})[row["k"]] = row
+    shares = [[finite(of.get(k, {}).get("overlap")) for k in counts] for of in pairs.values()]
+    chance = {row["k"]: finite(row["chance"]) for row in rows}
+    hover = [[_angles_said(of.get(k)) for k in counts] for of in pairs.values()]
+    shares.append([chance[k] for k in counts])
+    figure = go.Figure(
+        go.Heatmap(
+            x=[str(k) for k in counts],
+            y=[*pairs, "two random spans"],
+            z=shares,
+            text=[[short(share, 2) for share in of] for of in shares],
+            texttemplate="%{text}",
+            customdata=[*hover, ["k/d"] * len(counts)],
+            hovertemplate="%{y}, k = %{x}: %{z:.3g}<br>%{customdata}<extra></extra>",
+            colorscale=WHITE_TO_DARK,
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+        )
+    )
+    figure.update_xaxes(type="category", title={"text": "leading directions k"}, showgrid=False)
+    figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
+    return figure
+
+
+def _angles_said(row: Mapping[str, Any] | None) -> str:
+    found = [angle for angle in finites(dig(row, "angles")) if angle is not None]
+    return f"principal angles {found[0]:.0f}° to {found[-1]:.0f}°" if found else ""
 
 
 def _said(row: Mapping[str, Any], name: str) -> str:

@@ -124,8 +124,30 @@ def _comparison(saved: Mapping[str, Any]) -> Section:
             len(sides) or 1,
         )
     )
+    exhibits += _angles(saved)
     tables = [compare_table(saved), *([accuracy_table(saved)] if by_digit else [])]
     return Section("compare", "The lenses' cuts compared", lead, exhibits, tables)
+
+
+def _angles(saved: Mapping[str, Any]) -> list[Exhibit]:
+    """A heat map per space that lenses share, under a sentence of the two that coincide most at the largest k."""
+    spaces: dict[tuple[Any, Any], list[dict[str, Any]]] = {}
+    for row in saved.get("angles") or []:
+        if finite(dig(row, "overlap")) is not None and finite(dig(row, "chance")) is not None:
+            spaces.setdefault((row.get("space"), row.get("dimensions")), []).append(row)
+    exhibits = []
+    for (space, dimensions), rows in spaces.items():
+        k = max(row["k"] for row in rows)
+        most = max((row for row in rows if row["k"] == k), key=lambda row: row["overlap"])
+        names = " and ".join(str(most[side]).removesuffix(f" at {space}") for side in ("a", "b"))
+        caption = (
+            f"How far lenses name the same directions of {space}: the spans of their leading {k} coincide most for "
+            f"{names}, by {short(most['overlap'], 2)} (mean squared cosine of the principal angles); chance is k/d = "
+            f"{k}/{count(dimensions)} = {short(most['chance'], 2)}."
+        )
+        pairs = {(row["a"], row["b"]) for row in rows}
+        exhibits.append(Exhibit(caption, [Plot(lens_figures.angles(rows), 110 + 34 * len(pairs))]))
+    return exhibits
 
 
 def _seen(what: str, rows: list[dict[str, Any]], methods: Mapping[str, Any]) -> str:

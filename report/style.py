@@ -7,6 +7,7 @@ from typing import Any
 
 # The proxy goal is blue, the paid one amber, wherever they appear: curves, cuts, mazes, tables.
 PROXY, PAID, INK, GREY, PALE, VIOLET = "#1f5fa8", "#c77700", "#1f2937", "#6b7280", "#b6bcc6", "#7a4fa3"
+WHITE_TO_DARK = [[0, "#ffffff"], [0.5, "#8fa9d0"], [1, "#14305a"]]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 
 

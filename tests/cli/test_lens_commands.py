@@ -23,6 +23,8 @@ from goalcut.analysis.lenses import LENSES, look
 from goalcut.cli import main
 from goalcut.envs.worlds import CheeseInCorner
 from goalcut.report import write_report
+from goalcut.report.kinds import inputs_of
+from goalcut.report.lens_sections import lens_sections
 from goalcut.report.lens_tables import best_rows
 
 TINY = {
@@ -207,6 +209,29 @@ def test_the_report_has_a_section_per_lens_and_one_of_the_comparison(
         assert f'<section id="{name}">' in text
     assert "random subspaces" in text
     assert ("Accuracy on each digit" in text) == (kind == "digits")
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_the_report_shows_angles_in_every_shared_space_beside_chance(
+    looked: dict[str, Path], kind: str
+) -> None:
+    saved = strict(looked[kind] / "lenses" / "compare.json")
+    (section,) = [one for one in lens_sections(inputs_of(looked[kind])) if one.anchor == "compare"]
+    shown = [one for one in section.exhibits if one.caption.startswith("How far lenses name the same")]
+    spaces = list(dict.fromkeys((row["space"], row["dimensions"]) for row in saved["angles"]))
+    assert len(shown) == len(spaces) > 0
+    for (space, d), exhibit in zip(spaces, shown, strict=True):
+        of = [row for row in saved["angles"] if (row["space"], row["dimensions"]) == (space, d)]
+        largest = max(row["k"] for row in of)
+        assert f"directions of {space}:" in exhibit.caption
+        assert f"chance is k/d = {largest}/{d} = " in exhibit.caption
+        (heat,) = exhibit.plots[0].figure.data
+        columns = [int(k) for k in heat.x]
+        assert list(heat.z[-1]) == [k / d for k in columns]
+        for row in of:
+            names = " and ".join(row[side].removesuffix(f" at {space}") for side in ("a", "b"))
+            cell = heat.z[list(heat.y).index(names)][columns.index(row["k"])]
+            assert cell == pytest.approx(row["overlap"])
 
 
 @pytest.mark.parametrize("kind", RUNS)
