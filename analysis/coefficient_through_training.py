@@ -7,7 +7,9 @@ sampled without noise of episodes. One γ and one ε serve all times, or the coe
 the end of training θ is no minimum, and λ̂ may be below zero: sampled parameters are then better than θ.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..agents.behaviour import action_probabilities, best_rewards, expected_rewards, network_policy
+from ..agents.linear import plain_linear
 from ..agents.parameters import flat_parameters, named_parameters_of, parameter_layout
 from ..envs.generator import make_levels
 from ..envs.moves import default_time_limit
@@ -27,6 +30,105 @@ from .learning_coefficient import Losses, SGLDSettings, learning_coefficient, lo
 from .lens import OnStep
 from .profiles import change_points
 from .subject import Subject
+
+
+@dataclass(frozen=True)
+class CoefficientSettings:
+    """How the learning coefficient is sampled through training.
+
+    Attributes:
+        levels: of a maze, whose regret makes the landscape; every step walks them all.
+        chains: at each time.
+        burn_in: steps of each that are not counted.
+        draws: steps of each that are.
+        batch_size: inputs of a step, of a classifier.
+        localization: γ in units of nβ λ_1, with the largest λ_1 of all times.
+        step_size: ε in units of 1 / (nβ λ_1 + γ), below 4.
+        seed: of batches and noise.
+    """
+
+    levels: int = 32
+    chains: int = 2
+    burn_in: int = 30
+    draws: int = 50
+    batch_size: int = 256
+    localization: float = 0.01
+    step_size: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"levels": 3, "chains": 2, "burn_in": 0, "draws": 10, "batch_size": 1, "seed": 0}
+        for name, lowest in least.items():
+            if getattr(self, name) < lowest:
+                raise ValueError(f"{name} is {getattr(self, name)}: give at least {lowest}")
+        for name, most in (("step_size", 4.0), ("localization", math.inf)):
+            if not 0 < getattr(self, name) < most:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a number above 0 and below {most:g}")
+
+
+def steepest(losses: Losses, theta: Tensor, samples: int, *, iterations: int = 12, seed: int = 0) -> float:
+    """The largest |λ| of the mean loss's Hessian at θ by power iteration, from below; in float32 good to a few percent.
+
+    Args:
+        losses: of samples, twice differentiable in θ.
+        theta: (P,).
+        samples: how many there are.
+        iterations: products with the Hessian.
+        seed: of the first vector.
+    """
+    at = theta.detach().clone().requires_grad_()
+    with plain_linear():
+        loss = losses(at, torch.arange(samples, device=theta.device)).mean()
+        [slope] = torch.autograd.grad(loss, at, create_graph=True)
+        if not slope.requires_grad:  # θ enters the loss linearly, or not at all
+            return 0.0
+        v = torch.randn(theta.shape, generator=torch.Generator().manual_seed(seed)).to(theta)
+        size = 0.0
+        for _ in range(iterations):
+            v = v / v.norm().clamp_min(1e-30)
+            [v] = torch.autograd.grad(slope @ v, at, retain_graph=True)
+            size = float(v.norm())
+    return size
+
+
+def sampling_of(
+    landscapes: Mapping[int, tuple[Losses, Tensor]],
+    samples: int,
+    settings: CoefficientSettings,
+    *,
+    losses: Losses | None = None,
+) -> SGLDSettings:
+    """One γ and one ε for all times, by the steepest direction of any: no chain then runs away at one of them.
+
+    Args:
+        landscapes: training time → losses of samples, and θ.
+        samples: n.
+        settings: what γ and ε are in units of λ_1.
+        losses: one landscape for all times, such as the regret, in place of each one's own.
+
+    Raises:
+        ValueError: the loss is flat, or not finite, at every time.
+    """
+    steep = [
+        steepest(own if losses is None else losses, theta, samples, seed=settings.seed)
+        for own, theta in landscapes.values()
+    ]
+    largest = float(np.max(steep))
+    if not 0 < largest < math.inf:
+        raise ValueError(
+            f"the loss has a largest curvature of {largest}: give one that depends on θ, and is finite"
+        )
+    n_beta = samples / math.log(samples)
+    gamma = settings.localization * n_beta * largest
+    return SGLDSettings(
+        chains=settings.chains,
+        burn_in=settings.burn_in,
+        draws=settings.draws,
+        batch_size=settings.batch_size,
+        localization=gamma,
+        step_size=settings.step_size / (n_beta * largest + gamma),
+        seed=settings.seed,
+    )
 
 
 def regret_losses(
@@ -150,7 +252,11 @@ def staircases(
     }
     if len(profile_turns):
         met = coincidence(
-            profile_turns, [steps], len(rows), tolerance=tolerance, reach=max(2, len(rows) // 4)
+            profile_turns,
+            [steps],
+            len(rows),
+            tolerance=tolerance,
+            reach=max(2 * tolerance + 1, len(rows) // 4),
         )
         found["met"] = {
             "turns": met.turns,

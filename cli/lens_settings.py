@@ -9,6 +9,7 @@ from ..ablate.lens_compare import LensCompareSettings
 from ..agents.run_directory import check_device
 from ..analysis.ansatz_lens import AnsatzSettings
 from ..analysis.channels_lens import ChannelsSettings
+from ..analysis.coefficient_through_training import CoefficientSettings
 from ..analysis.curvature_lens import CurvatureSettings
 from ..analysis.features_lens import FeaturesSettings
 from ..analysis.rotation_lens import RotationSettings
@@ -40,11 +41,30 @@ class LensCommand(OnAgent):
 
 
 @dataclass(frozen=True)
-class AnsatzCommand(LensCommand):
+class TrainingLensCommand(LensCommand):
+    """A lens that can look at several times of training as well.
+
+    Attributes:
+        through_training: also look at so many times, evenly spread over the run's checkpoints; 0 is none.
+    """
+
+    through_training: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.through_training and self.through_training < 4:
+            raise ValueError(
+                f"through_training is {self.through_training}: give at least 4 times, or 0 for none"
+            )
+
+
+@dataclass(frozen=True)
+class AnsatzCommand(TrainingLensCommand):
     """Is WᵀW of each layer proportional to its average gradient outer product, and does that say anything about W?
 
     Beside each cosine those of random matrices of W's spectrum and of W_0. Writes lenses/ansatz.json and the leading
-    eigenvectors of each layer's average gradient outer product. Example: `goalcut lens ansatz runs/demo`.
+    eigenvectors of each layer's average gradient outer product. Example: `goalcut lens ansatz runs/demo`. With
+    `--through-training 12` also the cosines at so many times.
 
     Attributes:
         ansatz: settings of the lens.
@@ -54,26 +74,30 @@ class AnsatzCommand(LensCommand):
 
 
 @dataclass(frozen=True)
-class CurvatureCommand(LensCommand):
+class CurvatureCommand(TrainingLensCommand):
     """How steep is the loss around θ, along how many directions, and is θ a minimum at all?
 
     Eigenpairs, spectrum and ranks of the Hessian and the Gauss–Newton matrix, and the learning coefficient. A maze
     agent's loss is KL and value error against itself. Writes lenses/curvature.json and leading eigenvectors in
-    parameter space. Example: `goalcut lens curvature runs/demo --curvature.eigenpairs 40`.
+    parameter space. Example: `goalcut lens curvature runs/demo --curvature.eigenpairs 40`. With `--through-training 12`
+    also the learning coefficient of the regret of mazes, or of the loss of digits, at so many times.
 
     Attributes:
         curvature: settings of the lens.
+        coefficient: of the learning coefficient through training.
     """
 
     curvature: CurvatureSettings = field(default_factory=CurvatureSettings)
+    coefficient: CoefficientSettings = field(default_factory=CoefficientSettings)
 
 
 @dataclass(frozen=True)
-class FeaturesCommand(LensCommand):
+class FeaturesCommand(TrainingLensCommand):
     """Do the orthogonal features of each layer mean more than its neurons, and mix less with those of the next?
 
     Beside random rotations, shuffled labels and the untrained network. Writes lenses/features.json and the features of
-    each layer. Example: `goalcut lens features runs/demo`.
+    each layer. Example: `goalcut lens features runs/demo`. With `--through-training 12` also the number of independent
+    features at so many times, beside how well the network does on what it was not trained on.
 
     Attributes:
         features: settings of the lens.

@@ -23,9 +23,11 @@ from ..analysis.directions import Directions
 from ..analysis.lens import OnStep
 from ..analysis.lens_angles import lens_angles
 from ..analysis.lenses import LENSES, look
+from ..analysis.through_training import Course, look_through_training, times_of
+from ..report.lens_courses import course_tables
 from ..report.lens_tables import compare_table, lens_table
 from ..report.page import Table as TableOfReport
-from .lens_settings import LensCommand, LensCompareCommand
+from .lens_settings import CurvatureCommand, LensCommand, LensCompareCommand
 from .steps import Lines, console, progress
 
 TEMPORAL = "temporal SVD"
@@ -51,6 +53,8 @@ def lens_step(name: str, command: LensCommand) -> None:
     settings = getattr(command, name)
     at = run.last_time if command.time is None else command.time
     run.parameters_after(at)  # says at once which times there are
+    through = getattr(command, "through_training", 0)
+    times = times_of(run, through) if through else []
     about = {
         "inputs": command.inputs,
         "input_seed": command.input_seed,
@@ -91,7 +95,34 @@ def lens_step(name: str, command: LensCommand) -> None:
                 },
             }
             write_json(path, result)
-    _print(lens_table(name, read_json(path)))
+    if times:
+        _through_training(
+            name, command, Course(run, times, command.inputs, command.input_seed, command.device), path
+        )
+    saved = read_json(path)
+    _print(lens_table(name, saved))
+    for table in course_tables(name, saved):
+        _print(table)
+
+
+def _through_training(name: str, command: LensCommand, course: Course, path: Path) -> None:
+    """Add what the lens finds at several times to its file; not done again for the same settings."""
+    settings, saved = getattr(command, name), read_json(path)
+    coefficient = command.coefficient if isinstance(command, CurvatureCommand) else None
+    about: dict[str, Any] = {
+        "inputs": command.inputs,
+        "input_seed": command.input_seed,
+        "times": list(course.times),
+        # The learning coefficient has settings of its own, and nothing else of its lens is looked at.
+        name: settings_to_json(coefficient or settings),
+    }
+    if (saved.get("through_training") or {}).get("settings") == about:
+        console.print(f"{path}: through training already there", soft_wrap=True)
+        return
+    with course.run.locked(f"looked at through {name} through training"):
+        with phases(f"{name} through training") as on_step:
+            found = look_through_training(course, settings, coefficient, on_step=on_step)
+        write_json(path, saved | {"through_training": {"settings": about, **strict(found)}})
 
 
 def compare_step(command: LensCompareCommand) -> None:

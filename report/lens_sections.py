@@ -5,6 +5,7 @@ from typing import Any
 
 from . import lens_figures
 from .inputs import Inputs, dig
+from .lens_courses import course_exhibits, course_tables
 from .lens_tables import accuracy_table, compare_table, lens_table
 from .page import Exhibit, Plot, Section
 from .style import count, finite, short
@@ -38,7 +39,10 @@ def _of_lens(name: str, saved: Mapping[str, Any]) -> Section:
         "rotation": _rotation,
         "channels": _channels,
     }[name](figures)
-    return Section(name, _TITLES[name], lead, exhibits, [lens_table(name, saved)])
+    exhibits += course_exhibits(name, saved)
+    return Section(
+        name, _TITLES[name], lead, exhibits, [lens_table(name, saved), *course_tables(name, saved)]
+    )
 
 
 def _ansatz(figures: Mapping[str, Any]) -> list[Exhibit]:

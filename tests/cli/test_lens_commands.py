@@ -38,6 +38,11 @@ TINY = {
     "channels": "--channels.inputs 10 --channels.directions 4 --channels.late-cells 1",
 }
 INPUTS = ["--inputs", "60"]
+THROUGH = {
+    "ansatz": "--through-training 4",
+    "curvature": "--through-training 4 --coefficient.levels 4 --coefficient.burn-in 1 --coefficient.draws 10",
+    "features": "--through-training 4",
+}
 COMPARE = (
     "--counts 1 3 --doses 1 --lengths 0.1 --draws 1 --levels 8 --choosing-levels 8 --images 40 --choosing-images 40 "
     "--inputs 40"
@@ -56,7 +61,7 @@ def trained(few_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     directory, threads = tmp_path_factory.mktemp("lenses"), torch.get_num_threads()
     maze = TrainSettings(
         world=CheeseInCorner(size=5, corner_size=2),
-        ppo=PPOSettings(rollouts=2, num_envs=16, num_steps=8, minibatches=2, precision="float32"),
+        ppo=PPOSettings(rollouts=4, num_envs=16, num_steps=8, minibatches=2, precision="float32"),
         num_levels=64,
         measure_every=0,
         threads=1,
@@ -250,6 +255,52 @@ def test_tables_over_seeds_tell_of_every_lens(
 
 
 @pytest.mark.parametrize("kind", RUNS)
+def test_a_lens_tells_of_training_where_it_is_asked_to(
+    looked: dict[str, Path], kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(looked[kind], tmp_path / kind))
+    without = write_report(run).read_text()
+    for name, words in THROUGH.items():
+        path = run / "lenses" / f"{name}.json"
+        before = strict(path)
+        command = ("lens", name, run, *INPUTS, *TINY[name].split(), *words.split())
+        assert goalcut(*command) == 0, name
+        found = strict(path)
+        # What the lens found at the end of training is not looked for again.
+        assert {key: found[key] for key in before} == before
+        course = found["through_training"]
+        assert len(course["times"]) == 4
+        assert (course["times"][0], course["times"][-1]) == (0, before["settings"]["time"])
+        assert ("env_steps" in course) == (kind == "maze")
+        assert "hrough training" in capfd.readouterr().out
+        whole = path.read_bytes()
+        assert goalcut(*command) == 0
+        assert path.read_bytes() == whole
+        assert "through training already there" in capfd.readouterr().err.replace("\n", " ")
+    text = write_report(run).read_text()
+    for said in (
+        "The ansatz through training",
+        "Opposing staircases?",
+        "rank correlation with it over these times",
+    ):
+        assert said in text
+        assert said not in without
+
+
+def test_the_curves_through_training_are_those_of_the_file(looked: dict[str, Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(looked["maze"], tmp_path / "maze"))
+    command = ("lens", "curvature", run, *INPUTS, *TINY["curvature"].split(), *THROUGH["curvature"].split())
+    assert goalcut(*command) == 0
+    course = strict(run / "lenses" / "curvature.json")["through_training"]
+    (section,) = [one for one in lens_sections(inputs_of(run)) if one.anchor == "curvature"]
+    rising, falling = (plot.figure.data[0] for plot in section.exhibits[-1].plots)
+    assert list(rising.x) == [steps / 1e6 for steps in course["env_steps"]]
+    assert list(rising.y) == [row["value"] for row in course["rows"]]
+    assert list(falling.y) == [row["loss"] for row in course["rows"]]
+    assert len(section.tables[-1].rows) == 4
+
+
+@pytest.mark.parametrize("kind", RUNS)
 def test_the_best_cuts_keep_to_their_budget_and_controls_come_last(
     looked: dict[str, Path], kind: str
 ) -> None:
@@ -278,6 +329,9 @@ def test_a_report_has_no_section_of_a_lens_that_was_not_run(trained: dict[str, P
         (["features", "RUN", "--features.draws", "0"], 2, "draws is 0"),
         (["features", "RUN", "--inputs", "1"], 2, "inputs is 1"),
         (["features", "RUN", "--device", "tpu"], 2, "device is 'tpu'"),
+        (["features", "RUN", "--through-training", "3"], 2, "through_training is 3: give at least 4"),
+        (["curvature", "RUN", "--coefficient.levels", "2"], 2, "levels is 2"),
+        (["ansatz", "RUN", "--inputs", "20", "--through-training", "9"], 1, "give 4 to 5"),
         (["compare", "RUN", "--counts", "0"], 2, "counts is (0,)"),
         (["compare", "RUN"], 1, "has no lens to compare"),
         (["features", "RUN", "--features.layers", "head"], 1, "head"),
