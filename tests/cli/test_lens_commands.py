@@ -165,6 +165,25 @@ def test_a_comparison_cuts_every_lens_beside_random_subspaces(looked: dict[str, 
 
 
 @pytest.mark.parametrize("kind", RUNS)
+def test_the_temporal_svd_stands_beside_the_lenses_where_a_run_was_analyzed(
+    trained: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    directory = Path(shutil.copytree(trained[kind], tmp_path / kind))
+    assert goalcut("lens", "features", directory, *INPUTS, *TINY["features"].split()) == 0
+    parameters = len(open_run(directory).parameters_after())
+    (directory / "analysis").mkdir()
+    vectors, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((parameters, 3)))
+    found = Directions(np.ascontiguousarray(vectors.T), np.ones(3), np.zeros((4, 3)))
+    found.save(directory / "analysis" / "directions.safetensors")
+    assert goalcut("lens", "compare", directory, *COMPARE, "--counts", "1") == 0
+    saved = strict(directory / "lenses" / "compare.json")
+    assert saved["methods"]["temporal SVD at parameters"]["entries"] == parameters
+    assert {row["removes"] for row in saved["rows"] if row["method"].startswith("temporal")} == set(
+        saved["goals"]
+    )
+
+
+@pytest.mark.parametrize("kind", RUNS)
 def test_angles_stand_beside_chance_in_the_spaces_that_lenses_share(
     looked: dict[str, Path], kind: str
 ) -> None:
