@@ -62,12 +62,12 @@ class Renderer:
             state.facing_right = facing_right
             for number, place in enumerate(places):
                 state.mouse = place
-                self._game.write(0, state)
+                self._game.write(0, state, generators=False)
                 pictures[looks, number] = self._game.frames[0]
         state.mouse, state.facing_right = mouse, gaze
         return pictures
 
     def large_frame(self, state: MazeState) -> np.ndarray:
         """(512, 512, 3) uint8, for people."""
-        self._game.write(0, state)
+        self._game.write(0, state, generators=False)
         return self._game.large_frames()[0]

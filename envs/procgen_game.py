@@ -126,10 +126,18 @@ class ProcgenGame:
         length = self._env.call_c_func("get_state", index, self._buffer, _LARGEST_STATE)
         return MazeState(self._bytes[:length], self.mode)
 
-    def write(self, index: int, state: MazeState) -> None:
-        """Put a state into one copy; `frames` shows it at once."""
-        length = len(state.content)
-        self._bytes[:length] = state.content
+    def write(self, index: int, state: MazeState, *, generators: bool = True) -> None:
+        """Put a state into one copy; `frames` shows it at once.
+
+        Args:
+            index: which copy.
+            state: what it is to be in.
+            generators: its random generators too; without them, which is quicker, the copy keeps those that it has:
+                for states just read from it, or to draw a state.
+        """
+        content = state.content if generators else state.without_generators()
+        length = len(content)
+        self._bytes[:length] = content
         self._env.call_c_func("set_state", index, self._buffer, length)
 
     def large_frames(self) -> np.ndarray:

@@ -24,6 +24,7 @@ from .procgen_state import SPACE, WALL, WORLD_SIZES, MazeState, Mode
 
 Cheese = Literal["stock", "corner", "region"]
 _NO_CELL = -1
+_TRUE = b"\1"
 _RIGHT = 3
 # Actions that decide where the mouse looks, by moving it sideways or trying to, and which way.
 _SIDEWAYS, _RIGHTWARDS = np.isin(ACTION_MOVES, [2, _RIGHT]), ACTION_MOVES == _RIGHT
@@ -187,7 +188,7 @@ class ProcgenMaze:
         won = mouse == self._cheese
         cells = torch.from_numpy(self._cells.take(mouse))
         self._game.wait()
-        if won.any() or self._game.first.any():
+        if _TRUE in won.tobytes() or _TRUE in self._game.first.tobytes():  # a tenth of the time of `any`
             result = self._ended(won, cells)
         else:
             result = Step(
@@ -292,7 +293,7 @@ class ProcgenMaze:
         if self.cheese != "stock":
             move_cheese(state, self.corner_size)
         if self.cheese != "stock" or level_range is not None:
-            self._game.write(index, state)
+            self._game.write(index, state, generators=False)
         return self._take_up(index, state)
 
     def _take_up(self, index: int, state: MazeState) -> MazeState:
@@ -322,7 +323,7 @@ class ProcgenMaze:
         state.facing_right = self._looks_right(index)
         if not cheese:
             state.cheese = None
-        self._spare.write(0, state)
+        self._spare.write(0, state, generators=False)
         return self._spare.frames[0]
 
 

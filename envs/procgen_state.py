@@ -29,6 +29,7 @@ _ENTITY_FIELDS, _TYPE, _REFLECTED = 31, 6, 15
 _AFTER_ENTITIES = 19
 _AFTER_ASSETS = 9
 _MERSENNE = 624
+_NO_TEXT = _INT.pack(0)
 
 
 class ProcgenStateError(ValueError):
@@ -97,13 +98,14 @@ class MazeState:
                 f"the state is of the mode {there!r}, this game is of the mode {self.mode!r}"
             )
         self._level_generator = at + 4 * (_OPTIONS + 5) + 4
-        at = self._after_string(self._level_generator)
-        self._fields = self._after_string(at + 4)
+        generator = self._after_string(self._level_generator) + 4
+        self._fields = self._after_string(generator)
         at = self._fields + 4 * _GAME_FIELDS
         grid_size, entities = _PAIR.unpack_from(content, at)
         self._mouse = at + 8
-        at = self._after_string(self._mouse + 4 * (_ENTITY_FIELDS * entities + _AFTER_ENTITIES) + 4)
-        at += 4 * _AFTER_ASSETS
+        asset_generator = self._mouse + 4 * (_ENTITY_FIELDS * entities + _AFTER_ENTITIES) + 4
+        self._generators = self._level_generator, generator, asset_generator
+        at = self._after_string(asset_generator) + 4 * _AFTER_ASSETS
         width, height = _PAIR.unpack_from(content, at)
         cells = self._int(at + 8)
         end = at + 12 + 4 * self.size**2
@@ -209,6 +211,18 @@ class MazeState:
         del self.grid
         self.content[start:stop] = _INT.pack(len(words)) + words
         self._walk()
+
+    def without_generators(self) -> bytes:
+        """The bytes with an empty text in place of each of the three random generators.
+
+        The game reads a generator as a C++ stream does: nothing to be read leaves it as it was. So a copy that is given
+        these bytes keeps its own, and reads them in half the time.
+        """
+        parts, start = [], 0
+        for at in self._generators:
+            parts += [self.content[start:at], _NO_TEXT]
+            start = self._after_string(at)
+        return b"".join([*parts, self.content[start:]])
 
     def _int(self, at: int) -> int:
         return _INT.unpack_from(self.content, at)[0]

@@ -228,6 +228,27 @@ def test_reseeding_starts_the_stream_of_levels_that_its_seed_has() -> None:
     assert len(set(one.level.tolist())) == 3
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_state_written_without_its_generators_leaves_the_copy_its_own(mode) -> None:
+    edited, twin, other = (ProcgenGame(1, mode, seed=seed, threads=0) for seed in (0, 0, 1))
+    state = other.read(0)
+    edited.write(0, state, generators=False)
+    assert np.array_equal(edited.frames, other.frames)
+    assert len(edited.read(0).content) > len(state.without_generators()) + 10_000
+    assert edited.read(0).without_generators() == state.without_generators()
+    assert edited.read(0).content != state.content
+    state = edited.read(0)
+    edited.write(0, state, generators=False)
+    assert edited.read(0).content == state.content
+    # The levels to come are those of the copy's own stream.
+    for _ in range(3):
+        for game in (edited, twin):
+            game.act(np.full(1, -1, dtype=np.int32))
+            game.wait()
+        assert edited.read(0).level_seed == twin.read(0).level_seed
+        assert np.array_equal(edited.frames, twin.frames)
+
+
 def test_a_level_placed_is_the_level_read_and_walked() -> None:
     env = maze(2)
     level = line_level()
