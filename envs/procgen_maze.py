@@ -329,10 +329,12 @@ class ProcgenMaze:
 
 def move_cheese(state: MazeState, corner_size: int) -> None:
     """Move a level's cheese to a free cell of its corner region, chosen by the level's seed, not under the mouse."""
-    region = state.corner(corner_size)
     state.cheese = None
-    rows, columns = np.nonzero(state.grid[region] == SPACE)
-    free = zip((rows + region[0].start).tolist(), (columns + region[1].start).tolist(), strict=True)
-    places = [place for place in free if place != state.mouse]
+    rows, columns = state.corner(corner_size)
+    free = np.flatnonzero(state.grid[rows, columns] == SPACE).tolist()
+    width, (row, column) = columns.stop - columns.start, state.mouse
+    if rows.start <= row < rows.stop and columns.start <= column < columns.stop:
+        free.remove((row - rows.start) * width + column - columns.start)
     digest = hashlib.blake2b(state.level_seed.to_bytes(4, "little"), digest_size=8).digest()
-    state.cheese = places[int.from_bytes(digest, "little") % len(places)]
+    row, column = divmod(free[int.from_bytes(digest, "little") % len(free)], width)
+    state.cheese = rows.start + row, columns.start + column
