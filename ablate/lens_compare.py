@@ -13,9 +13,8 @@ from torch import Tensor
 
 from ..agents.digit_behaviour import DigitBehaviour
 from ..agents.digit_run import DigitRun, held_out_behaviour
+from ..agents.open_run import AnyRun, MazeRun
 from ..agents.rollout_run import REPORT_LEVEL_SEED
-from ..agents.run import Run
-from ..agents.sampled_behaviour import behaviour_of_world
 from ..analysis.directions import Directions
 from ..analysis.subject import subject_of
 from ..envs.digits import load_digits
@@ -117,7 +116,7 @@ class LensComparison(Comparison):
     """
 
     def __init__(
-        self, run: Run | DigitRun, lenses: Mapping[str, Sequence[Directions]], settings: LensCompareSettings
+        self, run: AnyRun, lenses: Mapping[str, Sequence[Directions]], settings: LensCompareSettings
     ):
         self.lenses, self.settings = lenses, settings
         self._theta_0, self._theta = run.parameters_after(0), run.parameters_after()
@@ -206,13 +205,13 @@ class LensComparison(Comparison):
         return mean_activations(seen, width)
 
 
-def _maze_judges(run: Run, settings: LensCompareSettings) -> tuple[Judge, Judge]:
-    world, limit = run.settings.world, run.settings.time_limit
+def _maze_judges(run: MazeRun, settings: LensCompareSettings) -> tuple[Judge, Judge]:
+    world = run.settings.world
     network, theta_0, theta = run.network(), run.parameters_after(0), run.parameters_after()
 
     def judge(levels: int, split: Any, seed: int) -> Judge:
-        behaviour = behaviour_of_world(world, levels, seed=seed, split=split, time_limit=limit)
-        return Judge(network, MazeBehaviour(behaviour), theta_0, theta, goals=maze_goals(world))
+        behaviour = MazeBehaviour(run.behaviour(levels, split=split, seed=seed))
+        return Judge(network, behaviour, theta_0, theta, goals=maze_goals(world))
 
     return judge(settings.levels, "test", REPORT_LEVEL_SEED), judge(settings.choosing_levels, "tune", 0)
 

@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..envs.levels import MOVES, OPPOSITE
 from ..envs.procgen_frames import GAZES, Renderer, level_states
-from ..envs.procgen_game import ACTION_MOVES, NUM_PROCGEN_ACTIONS, TIME_LIMIT
+from ..envs.procgen_game import ACTION_MOVES, FRAME, NUM_PROCGEN_ACTIONS, TIME_LIMIT
 from ..envs.procgen_levels import ProcgenLevels, levels_of
 from ..envs.procgen_maze import Cheese
 from ..envs.procgen_state import WORLD_SIZES, MazeState, Mode
@@ -88,6 +88,23 @@ class ProcgenGraph(StateGraph):
         if sum(kept.nbytes for kept in self._rendered.values()) + seen.nbytes <= _RENDERED_BYTES:
             self._rendered[level] = seen
         return seen
+
+    def frames_of(self, states: Tensor) -> Tensor:
+        """What the mouse sees in some states (S,), numbered through all levels as `real` is; (S, 3, 64, 64) uint8.
+
+        Only their cells are rendered, and nothing is kept.
+        """
+        width, size = self.real.shape[1], self.levels.size
+        level, own = states.cpu() // width, states.cpu() % width
+        gaze, cell = own // (width // 2), self.cell.view(-1)[states].cpu()
+        seen = torch.empty((len(states), 3, FRAME, FRAME), dtype=torch.uint8)
+        for number in level.unique().tolist():
+            here = torch.nonzero(level == number)[:, 0]
+            cells, place = cell[here].unique(return_inverse=True)
+            places = [divmod(one, size) for one in cells.tolist()]
+            frames = torch.from_numpy(self._renderer.frames(self.states[number], places))
+            seen[here] = frames[gaze[here], place].permute(0, 3, 1, 2)
+        return seen.to(self.device)
 
     def action_probabilities(self, policy: Policy) -> Tensor:
         """π(move | cell, gaze) on every level, (L, 2F, 5); `policy` gives the probabilities of 15 actions.

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..agents.digit_run import DigitRun
-from ..agents.run import Run
+from ..agents.open_run import AnyRun
 from .ansatz_lens import AnsatzSettings, ansatz
 from .channels_lens import ChannelsSettings, channels
 from .curvature_lens import CurvatureSettings, curvature
@@ -43,7 +42,7 @@ LENSES: Mapping[str, Lens] = {
 
 
 def look(
-    run: Run | DigitRun,
+    run: AnyRun,
     name: str,
     settings: Any = None,
     *,
@@ -66,6 +65,7 @@ def look(
         on_step: told of the progress.
 
     Raises:
+        ProcgenMissingError: the run is in Procgen's maze, and Procgen is not installed.
         ValueError: there is no such lens, or the settings are another one's or do not fit the network.
     """
     if name not in LENSES:

@@ -8,20 +8,28 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..agents.digit_run import DigitRun
+from ..agents.open_run import AnyRun
+from ..agents.procgen_behaviour import ProcgenGraph
+from ..agents.procgen_run import ProcgenRun
+from ..agents.rollout_run import RolloutRun
 from ..agents.run import Run
 from ..envs.digits import load_digits
 from ..envs.generator import make_levels
 from ..envs.levels import ABSENT, MOVES
+from ..envs.procgen_frames import level_states
 from ..envs.state_graph import StateGraph
 from ..envs.world import TRAINING
 
 Targets = Mapping[str, Tensor]
 _STATES_PER_LEVEL = 8
+# Inputs of one forward pass; pictures take the most memory on their way through the network.
+_FORWARD_BATCH = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,7 @@ class Subject:
     """A network and data.
 
     Attributes:
-        kind: `maze` or `digits`, or what else it is.
+        kind: `maze`, `procgen` or `digits`, or what else it is.
         network: trained, in evaluation mode, asking for no gradient.
         untrained: the same at its initial parameters.
         inputs: (N, …) float32.
@@ -110,7 +118,7 @@ class Subject:
 
 
 def subject_of(
-    run: Run | DigitRun, *, inputs: int = 2000, seed: int = 0, time: int | None = None, device: str = "cpu"
+    run: AnyRun, *, inputs: int = 2000, seed: int = 0, time: int | None = None, device: str = "cpu"
 ) -> Subject:
     """A run's network after so many rollouts or updates, and inputs as it was trained on, drawn at random.
 
@@ -122,15 +130,17 @@ def subject_of(
         device: where network and inputs lie.
 
     Raises:
+        ProcgenMissingError: the run is in Procgen's maze, and Procgen is not installed.
         ValueError: `inputs` is below 2.
     """
     if inputs < 2:
         raise ValueError(f"inputs is {inputs}: give at least 2")
-    made = (
-        _of_digits(run, inputs, seed, time)
-        if isinstance(run, DigitRun)
-        else _of_mazes(run, inputs, seed, time)
-    )
+    if isinstance(run, DigitRun):
+        made = _of_digits(run, inputs, seed, time)
+    elif isinstance(run, ProcgenRun):
+        made = _of_procgen(run, inputs, seed, time)
+    else:
+        made = _of_mazes(run, inputs, seed, time)
     return replace(
         made,
         network=made.network.to(device),
@@ -164,29 +174,53 @@ def _of_mazes(run: Run, inputs: int, seed: int, time: int | None) -> Subject:
     levels = make_levels(world, levels_wanted, seed=seed, split="train", distribution=TRAINING)
     graph = StateGraph(levels)
     planes = torch.cat(list(graph.observations(8192)))
-    # States where an agent acts: reachable, and no episode over.
+    chosen = _acted(graph, inputs, seed)
+    corner = np.full(len(levels), world.size - 1)
+    return _of_agent(run, planes[chosen], time, _maze_labels(graph, chosen, corner), seed, levels_wanted)
+
+
+def _of_procgen(run: ProcgenRun, inputs: int, seed: int, time: int | None) -> Subject:
+    settings, seeds = run.settings, run.settings.seeds("train")
+    levels_wanted = min(-(-inputs // _STATES_PER_LEVEL), len(seeds))
+    drawn = np.random.default_rng(seed).choice(len(seeds), levels_wanted, replace=False)
+    states = level_states(
+        seeds.start + np.sort(drawn),
+        mode=settings.mode,
+        cheese=settings.cheese,
+        corner_size=settings.corner_size,
+    )
+    graph = ProcgenGraph(states, settings.corner_size)
+    chosen = _acted(graph, inputs, seed)
+    corner = np.array([(state.margin + 1) * state.size - state.margin - 1 for state in states])
+    width = graph.real.shape[1]
+    labels = _maze_labels(graph, chosen, corner) | {"gaze": chosen % width // (width // 2)}
+    return _of_agent(run, graph.frames_of(chosen), time, labels, seed, levels_wanted)
+
+
+def _acted(graph: StateGraph, inputs: int, seed: int) -> Tensor:
+    """Some of the states where an agent acts, reachable and no episode over, numbered through all levels."""
     acted = torch.nonzero((graph.real & ~graph.over).view(-1))[:, 0]
     generator = torch.Generator().manual_seed(seed)
-    chosen = acted[torch.randperm(len(acted), generator=generator)[:inputs]].sort().values
-    seen = planes[chosen].float()
-    network = _still(run.network(time))
+    return acted[torch.randperm(len(acted), generator=generator)[:inputs]].sort().values
+
+
+def _of_agent(
+    run: RolloutRun, seen: Tensor, time: int | None, labels: dict[str, Tensor], seed: int, levels: int
+) -> Subject:
+    inputs, network = seen.float(), _still(run.network(time))
     with torch.no_grad():
-        logits, values = network(seen)
+        given = [network(some) for some in inputs.split(_FORWARD_BATCH)]
+        logits, values = (torch.cat(parts) for parts in zip(*given, strict=True))
     return Subject(
-        kind="maze",
+        kind=run.kind,
         network=network,
         untrained=_still(run.network(0)),
-        inputs=seen,
+        inputs=inputs,
         targets={"policy": logits.softmax(-1), "value": values},
         outputs={"logits": lambda given: given[0], "value": lambda given: given[1][:, None]},
         loss=_imitation,
-        labels=_maze_labels(graph, chosen),
-        source={
-            "data": "states of training levels",
-            "inputs": len(chosen),
-            "seed": seed,
-            "levels": levels_wanted,
-        },
+        labels=labels,
+        source={"data": "states of training levels", "inputs": len(inputs), "seed": seed, "levels": levels},
     )
 
 
@@ -198,13 +232,17 @@ def _imitation(given: tuple[Tensor, Tensor], targets: Targets) -> Tensor:
     return kl + 0.5 * (values - targets["value"]) ** 2
 
 
-def _maze_labels(graph: StateGraph, chosen: Tensor) -> dict[str, Tensor]:
-    """Which walls are around the mouse (bits), and in which quadrant each thing and the corner lie from it."""
+def _maze_labels(graph: StateGraph, chosen: Tensor, corner: np.ndarray) -> dict[str, Tensor]:
+    """Which walls are around the mouse (bits), and in which quadrant each thing and the corner lie from it.
+
+    `corner` is a cell of each level, (L,).
+    """
     levels, width, size = graph.levels, graph.cell.shape[1], graph.levels.size
     level, cell = chosen // width, graph.cell.view(-1)[chosen]
     row, column = cell // size, cell % size
-    labels = {"walls": (graph.bumps.view(-1, len(MOVES))[chosen] * 2 ** torch.arange(len(MOVES))).sum(-1)}
-    targets = {"corner": torch.full_like(level, size - 1)}
+    bumps = graph.bumps[..., : len(MOVES)].reshape(-1, len(MOVES))
+    labels = {"walls": (bumps[chosen] * 2 ** torch.arange(len(MOVES))).sum(-1)}
+    targets = {"corner": torch.from_numpy(corner).long()[level]}
     targets |= {name: torch.from_numpy(cells).long()[level, 0] for name, cells in levels.places.items()}
     for name, there in targets.items():
         below, right = there // size > row, there % size > column

@@ -15,8 +15,9 @@ from ..ablate.compare import Budget, best_within
 from ..ablate.journal import Journal
 from ..ablate.lens_compare import LensComparison
 from ..agents.digit_run import DigitRun
-from ..agents.files import RunConflictError, RunFileError, read_json, write_json
-from ..agents.open_run import open_run
+from ..agents.files import RunFileError, read_json, write_json
+from ..agents.open_run import AnyRun, open_run
+from ..agents.procgen_run import ProcgenRun
 from ..agents.run import Run
 from ..agents.run_directory import settings_to_json
 from ..analysis.directions import Directions
@@ -31,6 +32,7 @@ from .lens_settings import CurvatureCommand, LensCommand, LensCompareCommand
 from .steps import Lines, console, progress
 
 TEMPORAL = "temporal SVD"
+_TRAINED_BY = {Run.kind: "train", ProcgenRun.kind: "procgen", DigitRun.kind: "mnist"}
 
 
 @contextmanager
@@ -176,7 +178,7 @@ def compare_step(command: LensCompareCommand) -> None:
     _print(compare_table(read_json(path)))
 
 
-def saved_lenses(run: Run | DigitRun) -> dict[str, list[Directions]]:
+def saved_lenses(run: AnyRun) -> dict[str, list[Directions]]:
     """Name → directions of every lens that has been run.
 
     Raises:
@@ -217,16 +219,12 @@ def strict(value: Any) -> Any:
     return value
 
 
-def _trained(directory: Path) -> Run | DigitRun:
+def _trained(directory: Path) -> AnyRun:
     run = open_run(directory)
-    if not isinstance(run, Run | DigitRun):
-        raise RunConflictError(
-            f"{directory} holds a run of {run.kind}: lenses look at runs of {Run.kind} and {DigitRun.kind}"
-        )
     if not run.trained:
         raise RunFileError(
             f"{directory} is not trained to its end: go on with the command that began it, goalcut "
-            f"{'mnist' if isinstance(run, DigitRun) else 'train'} {directory}"
+            f"{_TRAINED_BY[run.kind]} {directory}"
         )
     return run
 

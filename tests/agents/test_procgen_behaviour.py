@@ -42,6 +42,16 @@ def pixel_policy(frames: Tensor) -> Tensor:
     return preferences.softmax(-1).float()
 
 
+def test_pictures_of_some_states_are_those_of_all() -> None:
+    graph = ProcgenGraph(level_states(seeds_of_size(3, 5, 3), mode="easy"), 2)
+    real = torch.nonzero(graph.real.view(-1))[:, 0]
+    chosen = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(0))[:20]]
+    width = graph.real.shape[1]
+    for state, picture in zip(chosen.tolist(), graph.frames_of(chosen), strict=True):
+        level, own = divmod(state, width)
+        assert torch.equal(picture, graph.frames(level)[own // (width // 2), own % (width // 2)])
+
+
 def seeds_of_size(low: int, high: int, count: int, mode="easy") -> np.ndarray:
     seeds = np.arange(200)
     sizes = levels_of(level_states(seeds, mode=mode)).maze_sizes

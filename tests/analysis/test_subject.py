@@ -1,10 +1,17 @@
 """A lens's subject: the network and inputs of a run."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+from goalcut.agents.ppo import PPOSettings
+from goalcut.agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
 from goalcut.agents.run import Run
 from goalcut.analysis.subject import Subject, subject_of
+from goalcut.envs.procgen_maze import ProcgenMaze
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +47,38 @@ def test_layers_are_those_that_a_forward_pass_calls(subject: Subject) -> None:
 def test_a_layer_that_is_not_there_is_refused_by_name(subject: Subject) -> None:
     with pytest.raises(ValueError, match=r"layer is 'trunk.9': the network has trunk, trunk.0"):
         subject.layer("trunk.9")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
+    reason="Procgen has no wheel for this Python or system",
+)
+def test_a_procgen_subject_has_every_picture_that_play_of_its_levels_shows(tmp_path: Path) -> None:
+    # A level of few cells.
+    level = {"mode": "easy", "corner_size": 2, "num_levels": 1, "start_level": 2630}
+    settings = ProcgenSettings(
+        **level,
+        ppo=PPOSettings(rollouts=1, num_envs=4, num_steps=4, epochs=1, minibatches=1, precision="float32"),
+        measure_every=0,
+        threads=1,
+        game_threads=0,
+    )
+    run = ProcgenRun.create(tmp_path / "run", settings)
+    train_procgen(run)
+    subject = subject_of(run, inputs=1000)
+    env = ProcgenMaze(8, seed=0, threads=0, cheese="region", **level)
+    free = int((~env.levels.levels.walls[0]).sum())
+    # Every free cell but that of the cheese, the mouse looking left and right.
+    assert subject.inputs.shape == (2 * (free - 1), 3, 64, 64)
+    known = {picture.numpy().tobytes() for picture in subject.inputs.to(torch.uint8)}
+    seen = set()
+    for actions in torch.randint(15, (60, 8), generator=torch.Generator().manual_seed(0)):
+        seen |= {picture.contiguous().numpy().tobytes() for picture in env.step(actions).observations}
+    assert len(seen) > 4
+    assert seen <= known
+    loss = subject.loss(subject.network(subject.inputs), subject.targets)
+    assert loss.abs().max() < 1e-5
+    assert subject.loss(subject.untrained(subject.inputs), subject.targets).mean() > 1e-8
+    # The mouse is left of the corner or in its column, and above it never.
+    assert {0, 1} == set(subject.labels["corner"].tolist()) == set(subject.labels["gaze"].tolist())
+    assert set(subject.labels) == {"walls", "corner", "cheese", "gaze"}

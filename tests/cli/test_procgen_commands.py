@@ -100,6 +100,26 @@ def test_what_is_asked_of_a_procgen_run_has_its_own_defaults(
         assert re.search(rf"--levels INT.*?default:\s*{default}", capsys.readouterr().out, re.DOTALL)
 
 
+def test_a_lens_looks_at_a_run_and_its_directions_are_cut(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = (
+        "--features.layers trunk.14 --features.draws 1 --features.restarts 1 --features.directions 2".split()
+    )
+    assert goalcut("lens", "features", copied, "--inputs", "30", *few) == 0
+    figures = read_json(copied / "lenses" / "features.json")["figures"]
+    assert (figures["kind"], figures["inputs"]) == ("procgen", 30)
+    compared = (
+        "--counts 1 --doses 1 --lengths 0.1 --draws 1 --levels 2 --choosing-levels 2 --inputs 30".split()
+    )
+    assert goalcut("lens", "compare", copied, *compared) == 0
+    compare = read_json(copied / "lenses" / "compare.json")
+    assert set(compare["goals"]) == {"corner", "cheese"}
+    assert "features at trunk.14" in {row["method"] for row in compare["rows"]}
+    assert goalcut("report", copied) == 0
+    assert "trunk.14" in (copied / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -114,6 +134,8 @@ def test_what_is_asked_of_a_procgen_run_has_its_own_defaults(
         (["train", "RUN"], 2, "holds a run of procgen, wanted one of maze"),
         (["ablate", "RUN", "--levels", "200000"], 1, "give at most 100000 levels"),
         (["ablate", "RUN", "--tuning-levels", "3"], 2, "tuning_levels is 3"),
+        (["lens", "features", "RUN", "--inputs", "2", "--features.layers", "conv"], 1, "layer is 'conv'"),
+        (["lens", "compare", "RUN", "--levels", "200000"], 1, "has no lens to compare"),
         (["evaluate", "RUN", "--rollout", "9"], 1, "rollout-00009.safetensors is missing"),
     ],
 )
