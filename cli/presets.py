@@ -1,15 +1,16 @@
 """Named starting points for the settings; what is given beside a preset or a world wins."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tyro
 
 from ..ablate.maze_cuts import ProcgenAblateSettings
+from ..ablate.tuned import TuneSettings
 from ..agents.files import RunFileError, read_json
-from ..agents.procgen_run import ProcgenRun
+from ..agents.procgen_run import ProcgenRun, ProcgenSettings
 from ..agents.run import PRESETS
 from ..envs.worlds import WORLDS, CheeseInCorner, world_named
 from .settings import (
@@ -18,11 +19,41 @@ from .settings import (
     EvaluateProcgenSettings,
     MnistCommand,
     OnAgent,
+    ProcgenCommand,
     RunCommand,
     StudyCommand,
     TrainCommand,
 )
 from .world_settings import LevelsCommand, PlayCommand
+
+T = TypeVar("T")
+_PUBLISHED = ProcgenSettings()
+# The levels held out after 2,630 of training are of 3×3 to 7×7 cells, which take few forward passes.
+PROCGEN_PRESETS = {
+    "published": ProcgenCommand(directory=tyro.MISSING),
+    "smoke": ProcgenCommand(
+        directory=tyro.MISSING,
+        preset="smoke",
+        train=ProcgenSettings(
+            mode="easy",
+            corner_size=2,
+            num_levels=2630,
+            ppo=replace(_PUBLISHED.ppo, rollouts=4, num_envs=8, num_steps=16),
+            measure_every=2,
+            measure_levels=2,
+        ),
+        evaluate=EvaluateProcgenSettings(levels=4),
+        ablate=ProcgenAblateSettings(
+            levels=2,
+            tuning_levels=8,
+            curve_levels=2,
+            count=1,
+            tune=TuneSettings(steps=1),
+            draws=1,
+            doses=(0.0, 1.0),
+        ),
+    ),
+}
 
 
 def with_preset(kind: Any, argv: list[str]) -> Any:
@@ -42,13 +73,13 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
         return AblateCommand(ablate=ProcgenAblateSettings())
     if kind is MnistCommand or issubclass(kind, OnAgent):
         return kind()
+    if kind is ProcgenCommand:
+        return _known(option(argv, "--preset") or "published", PROCGEN_PRESETS)
     if kind not in (RunCommand, TrainCommand):
         return kind(directory=tyro.MISSING)
     preset, world = option(argv, "--preset"), option(argv, "--world")
-    if preset is not None and preset not in PRESETS:
-        raise ValueError(f"preset is {preset!r}: give one of {', '.join(PRESETS)}")
     name: Any = preset or "default"
-    train = PRESETS[name]
+    train = _known(name, PRESETS)
     if world is not None:
         card = world_named(world)
         if not isinstance(train.world, card):
@@ -58,6 +89,12 @@ def with_preset(kind: Any, argv: list[str]) -> Any:
                 )
             train = replace(train, world=card())
     return kind(directory=tyro.MISSING, preset=name, world=train.world.name, train=train)
+
+
+def _known(preset: str, presets: Mapping[str, T]) -> T:
+    if preset not in presets:
+        raise ValueError(f"preset is {preset!r}: give one of {', '.join(presets)}")
+    return presets[preset]
 
 
 def _names_procgen_run(argv: Sequence[str]) -> bool:

@@ -24,6 +24,7 @@ from ..studies.study import Study
 RunDirectory = Annotated[Path, tyro.conf.Positional]
 OptionalDirectory = Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[DIRECTORY]")]
 Preset = Literal["default", "random-start"]
+ProcgenPreset = Literal["published", "smoke"]
 StudyName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="{" + ",".join(STUDIES) + "}")]
 AgentName = Annotated[str | None, tyro.conf.arg(metavar="{" + ",".join(packaged_agents()) + "}")]
 WorldName = Annotated[str, tyro.conf.arg(metavar="{" + ",".join(WORLDS) + "}")]
@@ -257,12 +258,12 @@ class ProcgenCommand:
     `analyze`, `ablate`, `report` and `logs` do their part alone.
 
     Example: `goalcut procgen runs/p --device cuda`, or to see it work on a CPU
-    `goalcut procgen runs/p --mode easy --ppo.rollouts 2 --ppo.num-envs 16 --ppo.num-steps 32 --measure-levels 2
-    --evaluate.levels 4 --ablate.levels 2 --ablate.tuning-levels 8 --ablate.curve-levels 2 --ablate.tune.steps 2
-    --ablate.draws 1 --ablate.doses 0 1`.
+    `goalcut procgen runs/try --preset smoke`.
 
     Attributes:
         directory: the run directory, made if missing.
+        preset: `published`, or `smoke`: every part of it within about a minute on two CPU cores, on small mazes, from a
+            training too short to teach anything; single settings given beside it win.
         train: what is trained.
         analyze: what the temporal lens computes.
         ablate: which cuts are made and how they are judged.
@@ -271,6 +272,7 @@ class ProcgenCommand:
     """
 
     directory: RunDirectory
+    preset: ProcgenPreset = "published"
     train: Annotated[ProcgenSettings, tyro.conf.arg(name="")] = field(default_factory=ProcgenSettings)
     analyze: AnalyzeSettings = field(default_factory=AnalyzeSettings)
     ablate: ProcgenAblateSettings = field(default_factory=ProcgenAblateSettings)

@@ -15,15 +15,11 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
     reason="Procgen has no wheel for this Python or system",
 )
-# After 2630 levels of training come held-out ones of 3×3 to 7×7 cells, which take few forward passes.
 TINY = (
-    "--mode easy --corner-size 2 --num-levels 2630 --ppo.rollouts 3 --ppo.num-envs 4 --ppo.num-steps 4 "
-    "--ppo.epochs 1 --ppo.minibatches 2 --measure-every 1 --measure-levels 2 --threads 1 --game-threads 0"
+    "--preset smoke --ppo.rollouts 3 --ppo.num-envs 4 --ppo.num-steps 4 --ppo.epochs 1 --ppo.minibatches 2 "
+    "--measure-every 1 --threads 1 --game-threads 0"
 ).split()
-ABLATE = (
-    "--levels 2 --tuning-levels 8 --curve-levels 2 --tune.steps 1 --count 1 --draws 1 --doses 0 1".split()
-)
-WHOLE = [*TINY, "--evaluate.levels", "2", *(word.replace("--", "--ablate.", 1) for word in ABLATE)]
+WHOLE = [*TINY, "--evaluate.levels", "2"]
 
 
 def goalcut(*words: str | Path) -> int:
@@ -124,6 +120,7 @@ def test_a_lens_looks_at_a_run_and_its_directions_are_cut(
     ("words", "code", "said"),
     [
         (["procgen", "NEW", "--corner-size", "25"], 2, "corner_size is 25"),
+        (["procgen", "NEW", "--preset", "tiny"], 2, "preset is 'tiny': give one of published, smoke"),
         (["procgen", "NEW", "--ablate.levels", "1"], 2, "levels is 1: give at least 2"),
         (
             ["procgen", "NEW", "--start-level", "2147400000"],
