@@ -1,5 +1,8 @@
 """Pictures of any state of Procgen's maze, and states of levels by their seeds."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -49,7 +52,12 @@ class Renderer:
 
     def __init__(self, mode: Mode, *, large: bool = False):
         self.mode: Mode = mode
+        self._large = large
         self._game = ProcgenGame(1, mode, seed=0, num_levels=1, threads=0, large_frames=large)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copy: it draws what it is given, so that another one is the same."""
+        return partial(Renderer, large=self._large), (self.mode,)
 
     def frames(self, state: MazeState, places: list[tuple[int, int]]) -> np.ndarray:
         """What the mouse would see in each of P cells, looking left and then right; (2, P, 64, 64, 3) uint8.

@@ -1,7 +1,7 @@
 """ProcgenMaze: Procgen's own maze as a batched torch environment, with the cheese moved."""
 
 import hashlib
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -91,6 +91,19 @@ class ProcgenMaze:
             num_envs, mode, seed=seed, num_levels=num_levels, start_level=start_level, threads=threads
         )
         self._spare = ProcgenGame(1, mode, seed=0, num_levels=1, threads=0)
+        # The games are not Python's to copy: a copy begins with the same settings and takes up the state.
+        self._settings = {
+            "num_envs": num_envs,
+            "seed": seed,
+            "mode": mode,
+            "num_levels": num_levels,
+            "start_level": start_level,
+            "cheese": cheese,
+            "corner_size": corner_size,
+            "reward": reward,
+            "threads": threads,
+            "device": device,
+        }
         self.num_envs, self.device = num_envs, torch.device(device)
         self.mode: Mode = mode
         self.size = WORLD_SIZES[mode]
@@ -279,6 +292,15 @@ class ProcgenMaze:
         for index, game in enumerate(games):
             self._game.write(index, game)
             self._states[index] = self._take_up(index, game)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copy: what to begin with, and the state to take up."""
+        return {"settings": self._settings, "state": self.state()}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        """Begin games of one's own, where the others were."""
+        self.__init__(**kept["settings"])
+        self.load_state(kept["state"])
 
     def close(self) -> None:
         """Free the games."""

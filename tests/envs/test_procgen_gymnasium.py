@@ -1,4 +1,5 @@
 import importlib.util
+import pickle
 import sys
 import warnings
 
@@ -45,6 +46,27 @@ def test_the_seed_of_reset_decides_all_that_follows(make) -> None:
         if isinstance(twins[0], ProcgenMazeEnv) and (results[0][2] or results[0][3]):
             assert data_equivalence(*(twin.reset() for twin in twins), exact=True)
     assert not np.array_equal(twins[0].reset(seed=12)[0], twins[1].reset(seed=11)[0])
+
+
+@pytest.mark.parametrize("make", [ProcgenMazeEnv, lambda **settings: ProcgenMazeVectorEnv(3, **settings)])
+def test_a_pickled_environment_goes_on_exactly(make) -> None:
+    env = make(render_mode="rgb_array", **EASY)
+    env.reset(seed=3)
+    env.action_space.seed(0)
+    for _ in range(40):
+        ended = env.step(env.action_space.sample())[2:4]
+        if isinstance(env, ProcgenMazeEnv) and any(ended):
+            env.reset()
+    env.render()
+    copied = pickle.loads(pickle.dumps(env))
+    assert np.array_equal(env.render(), copied.render())
+    for _ in range(200):
+        action = env.action_space.sample()
+        results = [one.step(action) for one in (env, copied)]
+        assert data_equivalence(*results, exact=True)
+        if isinstance(env, ProcgenMazeEnv) and (results[0][2] or results[0][3]):
+            assert data_equivalence(env.reset(), copied.reset(), exact=True)
+    assert data_equivalence(env.reset(), copied.reset(), exact=True)
 
 
 def corridor() -> Level:
