@@ -55,8 +55,7 @@ def lens_step(name: str, command: LensCommand) -> None:
     settings = getattr(command, name)
     at = run.last_time if command.time is None else command.time
     run.parameters_after(at)  # says at once which times there are
-    through = getattr(command, "through_training", 0)
-    times = times_of(run, through) if through else []
+    course = _course(run, command)
     about = {
         "inputs": command.inputs,
         "input_seed": command.input_seed,
@@ -97,14 +96,24 @@ def lens_step(name: str, command: LensCommand) -> None:
                 },
             }
             write_json(path, result)
-    if times:
-        _through_training(
-            name, command, Course(run, times, command.inputs, command.input_seed, command.device), path
-        )
+    if course is not None:
+        _through_training(name, command, course, path)
     saved = read_json(path)
     _print(lens_table(name, saved))
     for table in course_tables(name, saved):
         _print(table)
+
+
+def _course(run: AnyRun, command: LensCommand) -> Course | None:
+    """The times that the lens is to look at besides, if any."""
+    count = getattr(command, "through_training", 0)
+    if not count:
+        return None
+    if isinstance(run, ProcgenRun):
+        raise ValueError(
+            f"through_training is {count}, but {run.directory} is of Procgen: give a run of mazes or of digits"
+        )
+    return Course(run, times_of(run, count), command.inputs, command.input_seed, command.device)
 
 
 def _through_training(name: str, command: LensCommand, course: Course, path: Path) -> None:

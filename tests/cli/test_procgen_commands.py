@@ -133,6 +133,7 @@ def test_a_lens_looks_at_a_run_and_its_directions_are_cut(
         (["ablate", "RUN", "--tuning-levels", "3"], 2, "tuning_levels is 3"),
         (["lens", "features", "RUN", "--inputs", "2", "--features.layers", "conv"], 1, "layer is 'conv'"),
         (["lens", "compare", "RUN", "--levels", "200000"], 1, "has no lens to compare"),
+        (["lens", "features", "RUN", "--inputs", "30", "--through-training", "4"], 1, "is of Procgen"),
         (["evaluate", "RUN", "--rollout", "9"], 1, "rollout-00009.safetensors is missing"),
     ],
 )
