@@ -25,7 +25,7 @@ class TuneSettings:
         learning_rate: Adam's at the start, falling linearly to zero, on doses.
         first_dose: where every dose starts.
         least_dose: the lowest dose, from −1 to 0; the highest is 1, all that training moved. Below 0 a cut may also
-            strengthen what training moved: what a removed part took from the other goals can be given back.
+            strengthen what training moved. That reaches further, but over random directions too.
         by_parameter: whether a direction has a dose of its own in each named parameter (the weights of a layer, its
             biases), which parts goals that share their directions; else one dose.
         norm_weight: weight of the squared relative norm beyond `norm_budget`.
@@ -35,7 +35,7 @@ class TuneSettings:
     steps: int = 250
     learning_rate: float = 0.06
     first_dose: float = 0.05
-    least_dose: float = -1.0
+    least_dose: float = 0.0
     norm_weight: float = 400.0
     norm_budget: float = 0.098
     by_parameter: bool = True
