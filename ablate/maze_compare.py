@@ -79,10 +79,7 @@ class MazeComparison(Comparison):
                     f"directions of {name!r} have {found.vectors.shape[1]} entries, the network has "
                     f"{len(self._theta)} parameters: give a lens's directions of this network"
                 )
-        tuners = [
-            self._judge(settings.tuning_levels // tuning_batches(settings.tuning_levels), "tune", seed)
-            for seed in range(tuning_batches(settings.tuning_levels))
-        ]
+        tuners = [self._judge(size, "tune", seed) for size, seed in tuning_batches(settings.tuning_levels)]
         subject = subject_of(run, inputs=settings.inputs)
         super().__init__(
             self._judge(settings.levels, settings.split, settings.level_seed),

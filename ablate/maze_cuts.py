@@ -100,10 +100,12 @@ class MazeAblation(Ablation):
         held_out = levels_judged_on(settings.judged_on)
         self.judge = self._judge(run, settings.levels, *held_out)
         self.curve_judge = self._judge(run, settings.curve_levels, *held_out)
-        seeds = range(tuning_batches(settings.tuning_levels))
-        batch = settings.tuning_levels // len(seeds)
-        self.tuners = [self._judge(run, batch, "tune", seed, tuning=True) for seed in seeds]
-        self.tuned_on = {"tuning_levels": settings.tuning_levels, "level_seeds": list(seeds)}
+        batches = tuning_batches(settings.tuning_levels)
+        self.tuners = [self._judge(run, levels, "tune", seed, tuning=True) for levels, seed in batches]
+        self.tuned_on = {
+            "tuning_levels": settings.tuning_levels,
+            "level_seeds": [seed for _, seed in batches],
+        }
 
     def planned(self) -> list[PlannedCut]:
         """The profile cuts, then the tuned ones."""

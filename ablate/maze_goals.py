@@ -30,9 +30,10 @@ def maze_goals(world: World, keep_navigation: float = KEEP_NAVIGATION) -> tuple[
     )
 
 
-def tuning_batches(levels: int) -> int:
-    """How many batches so many tuning levels come in, the level seeds 0, 1, …: a step of tuning takes one of them."""
-    return min(CHOOSING_SEED, max(TUNING_BATCHES, levels // _LEVELS_OF_A_BATCH))
+def tuning_batches(levels: int) -> list[tuple[int, int]]:
+    """(levels, level seed 0, 1, …) of the batches that so many tuning levels come in: a step of tuning takes one."""
+    count = min(CHOOSING_SEED, max(TUNING_BATCHES, levels // _LEVELS_OF_A_BATCH))
+    return [(levels // count, seed) for seed in range(count)]
 
 
 class MazeBehaviour:

@@ -118,15 +118,15 @@ def sampling_of(
         raise ValueError(
             f"the loss has a largest curvature of {largest}: give one that depends on θ, and is finite"
         )
-    n_beta = samples / math.log(samples)
-    gamma = settings.localization * n_beta * largest
-    return SGLDSettings(
+    return SGLDSettings.in_units_of(
+        largest,
+        samples,
+        localization=settings.localization,
+        step_size=settings.step_size,
         chains=settings.chains,
         burn_in=settings.burn_in,
         draws=settings.draws,
         batch_size=settings.batch_size,
-        localization=gamma,
-        step_size=settings.step_size / (n_beta * largest + gamma),
         seed=settings.seed,
     )
 

@@ -20,7 +20,7 @@ from .directions import Directions
 from .hutchinson import traces_and_norms
 from .jacobian_gram import SHARES, jacobian_gram, rank_beside_null
 from .lanczos_eigenpairs import Eigenpairs, eigenpairs
-from .learning_coefficient import SGLDSettings, learning_coefficient, losses_of, of_quadratic
+from .learning_coefficient import SGLDSettings, learning_coefficient, losses_of, n_beta_of, of_quadratic
 from .lens import Findings, OnStep
 from .output_hessian import OutputForm, fisher_form, identity_form, loss_form
 from .parameter_measure import parameter_measure
@@ -339,21 +339,22 @@ def _coefficient(
 ) -> dict[str, Any] | None:
     if not settings.chains:
         return None
-    n_beta = len(subject) / np.log(len(subject))
-    gamma = settings.localization * n_beta * largest
-    sgld = SGLDSettings(
+    sgld = SGLDSettings.in_units_of(
+        largest,
+        len(subject),
+        localization=settings.localization,
+        step_size=settings.step_size,
         chains=settings.chains,
         burn_in=settings.burn_in,
         draws=settings.draws,
         batch_size=settings.sgld_batch,
-        localization=gamma,
-        step_size=settings.step_size / (n_beta * largest + gamma),
         seed=settings.seed,
     )
     losses, theta = losses_of(subject)
     found = learning_coefficient(
         losses, theta, len(subject), sgld, on_step=lambda done, of: on_step("learning coefficient", done, of)
     )
+    n_beta = n_beta_of(len(subject))
     value, error = spectrum.sum_of(lambda nodes: of_quadratic(np.maximum(nodes, 0.0), n_beta, sgld))
     return {
         **found.figures(),

@@ -28,6 +28,11 @@ Losses = Callable[[Tensor, Tensor], Tensor]
 """θ (P,) and the numbers of some samples (m,) to the loss of each (m,)."""
 
 
+def n_beta_of(samples: int) -> float:
+    """nβ at the inverse temperature β = 1 / log n, where the learning coefficient is defined."""
+    return samples / math.log(samples)
+
+
 @dataclass(frozen=True)
 class SGLDSettings:
     """How the posterior around w* is sampled.
@@ -50,6 +55,23 @@ class SGLDSettings:
     localization: float = 100.0
     step_size: float = 1e-4
     seed: int = 0
+
+    @classmethod
+    def in_units_of(
+        cls, largest: float, samples: int, *, localization: float, step_size: float, **others: int
+    ) -> "SGLDSettings":
+        """Settings whose γ and ε are told in units that the landscape gives.
+
+        Args:
+            largest: λ_1, the largest eigenvalue of the mean loss's Hessian.
+            samples: n, at β = 1 / log n.
+            localization: γ / (nβ λ_1).
+            step_size: ε (nβ λ_1 + γ).
+            others: the other settings, as they are.
+        """
+        steep = n_beta_of(samples) * largest
+        gamma = localization * steep
+        return cls(localization=gamma, step_size=step_size / (steep + gamma), **others)
 
     def __post_init__(self) -> None:
         for name, least in (("chains", 2), ("burn_in", 0), ("draws", 10), ("batch_size", 1), ("seed", 0)):

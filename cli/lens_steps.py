@@ -28,7 +28,7 @@ from ..analysis.through_training import Course, look_through_training, times_of
 from ..report.lens_courses import course_tables
 from ..report.lens_tables import compare_table, lens_table
 from ..report.page import Table as TableOfReport
-from .lens_settings import CurvatureCommand, LensCommand, LensCompareCommand
+from .lens_settings import CurvatureCommand, LensCommand, LensCompareCommand, TrainingLensCommand
 from .steps import Lines, console, progress
 
 TEMPORAL = "temporal SVD"
@@ -106,9 +106,9 @@ def lens_step(name: str, command: LensCommand) -> None:
 
 def _course(run: AnyRun, command: LensCommand) -> Course | None:
     """The times that the lens is to look at besides, if any."""
-    count = getattr(command, "through_training", 0)
-    if not count:
+    if not isinstance(command, TrainingLensCommand) or not command.through_training:
         return None
+    count = command.through_training
     if isinstance(run, ProcgenRun):
         raise ValueError(
             f"through_training is {count}, but {run.directory} is of Procgen: give a run of mazes or of digits"

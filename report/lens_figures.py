@@ -175,9 +175,7 @@ def angles(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     counts = sorted({row["k"] for row in rows})
     pairs: dict[str, dict[int, Mapping[str, Any]]] = {}
     for row in rows:
-        # The space is that of the whole figure.
-        names = (str(row[side]).removesuffix(f" at {row['space']}") for side in ("a", "b"))
-        pairs.setdefault(" and ".join(names), {})[row["k"]] = row
+        pairs.setdefault(pair_of(row), {})[row["k"]] = row
     shares = [[finite(of.get(k, {}).get("overlap")) for k in counts] for of in pairs.values()]
     chance = {row["k"]: finite(row["chance"]) for row in rows}
     hover = [[_angles_said(of.get(k)) for k in counts] for of in pairs.values()]
@@ -202,6 +200,11 @@ def angles(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     figure.update_xaxes(type="category", title={"text": "leading directions k"}, showgrid=False)
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
     return figure
+
+
+def pair_of(row: Mapping[str, Any]) -> str:
+    """The two lenses of a row of angles, without the space that they share."""
+    return " and ".join(str(row[side]).removesuffix(f" at {row['space']}") for side in ("a", "b"))
 
 
 def _angles_said(row: Mapping[str, Any] | None) -> str:

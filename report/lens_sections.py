@@ -143,13 +143,13 @@ def _angles(saved: Mapping[str, Any]) -> list[Exhibit]:
     for (space, dimensions), rows in spaces.items():
         k = max(row["k"] for row in rows)
         most = max((row for row in rows if row["k"] == k), key=lambda row: row["overlap"])
-        names = " and ".join(str(most[side]).removesuffix(f" at {space}") for side in ("a", "b"))
+        names = lens_figures.pair_of(most)
         caption = (
             f"How far lenses name the same directions of {space}: the spans of their leading {k} coincide most for "
             f"{names}, by {short(most['overlap'], 2)} (mean squared cosine of the principal angles); chance is k/d = "
             f"{k}/{count(dimensions)} = {short(most['chance'], 2)}."
         )
-        pairs = {(row["a"], row["b"]) for row in rows}
+        pairs = {lens_figures.pair_of(row) for row in rows}
         exhibits.append(Exhibit(caption, [Plot(lens_figures.angles(rows), 110 + 34 * len(pairs))]))
     return exhibits
 

@@ -52,8 +52,7 @@ def judge_stars(judged: Judged) -> dict[str, Any]:
         for draw in range(2)
     ]
     tuning_levels = 8 if small else TUNING_LEVELS
-    seeds = range(tuning_batches(tuning_levels))
-    tuners = [_judge(judged, tuning_levels // len(seeds), "tune", seed, goals) for seed in seeds]
+    tuners = [_judge(judged, size, "tune", seed, goals) for size, seed in tuning_batches(tuning_levels)]
     reported = _judge(judged, judged.levels, split, level_seed, goals)
     found = {
         "early_stopping": _early_stopping(judged, tuners, reported, goals),
