@@ -47,6 +47,7 @@ class Ablation(ABC):
         curve_judge: of the held-out units of dose–response curves.
         tuners: of tuning units, which no result is reported on.
         tuned_on: which units these are, as recipes say it.
+        tuned_among: the orthonormal directions that tuned cuts give doses to; the lens's, where a kind has no others.
 
     Raises:
         ValueError: the directions are not of this run's parameters.
@@ -72,7 +73,11 @@ class Ablation(ABC):
                     f"directions are of {found.vectors.shape[1]} {found.space}, the network has {len(self.theta)} "
                     f"parameters: give a lens's directions of this network"
                 )
-        self.vectors = vectors_of(directions)
+        self.vectors, self.tuned_among = vectors_of(directions), directions
+
+    def others_tuned_among(self) -> Directions | None:
+        """What `tuned_among` is, of the other seed."""
+        return self.other
 
     @abstractmethod
     def planned(self) -> list[PlannedCut]:
@@ -136,12 +141,10 @@ class Ablation(ABC):
         about_other = {"run": str(self.settings.other_run)}
         if plan.choose is not None:
             return chosen_cut(plan, plan.choose, self.directions, self.other, about_other)
-        name = f"doses | {plan.name}"
-        doses = done(name, lambda: {"doses": self._tune(self.vectors, plan.goal).tolist()})["doses"]
-        moved = self.theta - self.theta_0
-        cut = tuned_cut(
-            plan, torch.tensor(doses), self.judge.parts, moved, self.directions, self.other, about_other
-        )
+        name, among = f"doses | {plan.name}", self.tuned_among
+        doses = done(name, lambda: {"doses": self._tune(vectors_of(among), plan.goal).tolist()})["doses"]
+        moved, other = self.theta - self.theta_0, self.others_tuned_among()
+        cut = tuned_cut(plan, torch.tensor(doses), self.judge.parts, moved, among, other, about_other)
         return replace(cut, recipe=cut.recipe | self.tuned_on)
 
     def _controls(self, cut: MadeCut, norm: float) -> Iterator[Control]:
@@ -163,10 +166,11 @@ class Ablation(ABC):
         return random_control(self.theta, self.theta_0, norm, len(cut.vectors), seed)
 
     def _in_span(self, cut: MadeCut, norm: float, draw: int = 0) -> Control:
+        among = cut.vectors if cut.selection == "tuned" else self.vectors
         # At most half of the directions: more would be nearly the whole span.
-        count = min(len(cut.vectors), max(1, len(self.vectors) // 2))
+        count = min(len(cut.vectors), max(1, len(among) // 2))
         seed = self.settings.seed + draw
-        return span_control(self.theta, self.theta_0, self.vectors, norm, count, seed)
+        return span_control(self.theta, self.theta_0, among, norm, count, seed)
 
     def _rewind(self, time: int) -> Control:
         unit = self.run.time_unit
@@ -178,12 +182,12 @@ class Ablation(ABC):
 
     def _tuned_random(self, goal: Goal) -> tuple[Tensor, Recipe]:
         """The same tuning over as many random pieces of the same norms: is it the directions or the tuning?"""
-        seed = self.settings.seed
-        pieces = torch.randn(self.vectors.shape, generator=torch.Generator().manual_seed(seed))
+        seed, among = self.settings.seed, vectors_of(self.tuned_among)
+        pieces = torch.randn(among.shape, generator=torch.Generator().manual_seed(seed))
         pieces /= pieces.norm(dim=1, keepdim=True)
         # Random directions hold next to nothing of θ − θ_0; give each piece the norm that the lens's has.
         moved = self.theta - self.theta_0
-        ours, theirs = self.vectors @ moved, pieces @ moved
+        ours, theirs = among @ moved, pieces @ moved
         pieces *= (ours.abs() / theirs.abs().clamp_min(1e-12)).sqrt()[:, None]
         doses = self._tune(pieces, goal)
         recipe = {

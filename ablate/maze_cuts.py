@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..agents.open_run import MazeRun
+from ..agents.open_run import MazeRun, open_maze_run
 from ..agents.rollout_run import REPORT_LEVEL_SEED, HeldOut
 from ..agents.run_directory import check_device
+from ..analysis.beyond import directions_beyond, joined
 from ..analysis.directions import Directions, module_of
 from .ablation import TUNING_BATCHES, Ablation
 from .goal import Goal
@@ -42,6 +43,8 @@ class AblateSettings(CutSettings):
         tuning_levels: levels of each kind, of another split, that doses are tuned on, some 20 of them per step.
         curve_levels: held-out levels that the dose–response curves use.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
+        applied: tuned cuts also have doses for so many directions of what the optimizer applied beyond the lens's
+            directions, from the checkpoints: where training moved θ is not where its gradients pointed.
         device: where networks are asked, and tuned through; default where the run was trained.
         profile_cuts: whether directions are also chosen by their profile alone; else doses are tuned and that is all.
         judged_on: `report` levels, or `development` ones to choose recipes by: of the split of tuning levels, others
@@ -52,13 +55,14 @@ class AblateSettings(CutSettings):
     tuning_levels: int = 800
     curve_levels: int = 100
     keep_navigation: float = KEEP_NAVIGATION
+    applied: int = 160
     device: str | None = None
     profile_cuts: bool = True
     judged_on: JudgedOn = "report"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_least(levels=2, tuning_levels=2 * TUNING_BATCHES, curve_levels=2)
+        self._check_least(levels=2, tuning_levels=2 * TUNING_BATCHES, curve_levels=2, applied=0)
         if self.device is not None:
             check_device(self.device)
         if self.judged_on not in _LEVELS:
@@ -97,6 +101,8 @@ class MazeAblation(Ablation):
         super().__init__(run, directions, settings, other)
         self.split, self.goals = split, maze_goals(run.settings.world, settings.keep_navigation)
         self._device = settings.device or run.settings.device
+        self._applied = settings.applied
+        self.tuned_among = with_applied(run, directions, settings.applied)
         held_out = levels_judged_on(settings.judged_on)
         self.judge = self._judge(run, settings.levels, *held_out)
         self.curve_judge = self._judge(run, settings.curve_levels, *held_out)
@@ -106,6 +112,12 @@ class MazeAblation(Ablation):
             "tuning_levels": settings.tuning_levels,
             "level_seeds": [seed for _, seed in batches],
         }
+
+    def others_tuned_among(self) -> Directions | None:
+        """Also what was applied in the other seed's run."""
+        if self.other is None or self.settings.other_run is None:
+            return self.other
+        return with_applied(open_maze_run(self.settings.other_run), self.other, self._applied)
 
     def planned(self) -> list[PlannedCut]:
         """The profile cuts, then the tuned ones."""
@@ -127,6 +139,17 @@ class MazeAblation(Ablation):
             )
         network = run.network().to(self._device)
         return Judge(network, MazeBehaviour(behaviour), self.theta_0, self.theta, goals=self.goals)
+
+
+def with_applied(run: MazeRun, found: Directions, count: int) -> Directions:
+    """Directions of a run and, after them, `count` of what its optimizer applied beyond them.
+
+    Where a run has too few checkpoints for a decomposition, the directions alone.
+    """
+    changes = run.applied_changes()
+    if not count or changes.shape[0] < 2:
+        return found
+    return joined(found, directions_beyond(changes, found, count))
 
 
 def maze_cuts(

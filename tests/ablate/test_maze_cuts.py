@@ -96,6 +96,25 @@ def test_an_interrupted_ablation_of_a_maze_ends_in_the_same_table(
     assert (tmp_path / "whole.jsonl").read_bytes() == (tmp_path / "resumed.jsonl").read_bytes()
 
 
+def test_tuned_cuts_also_reach_what_was_applied_beyond_the_lens(ablation: MazeAblation) -> None:
+    among, lens = ablation.tuned_among, ablation.directions
+    # Ten changes were applied, and the lens has eight directions of them.
+    assert (len(lens), len(among)) == (8, 10)
+    assert among.vectors[:8].tobytes() == lens.vectors.tobytes()
+    vectors = torch.from_numpy(among.vectors)
+    torch.testing.assert_close(vectors @ vectors.T, torch.eye(10), atol=1e-4, rtol=0)
+    moved = ablation.theta - ablation.theta_0
+    torch.testing.assert_close((vectors @ moved) @ vectors, moved, atol=1e-5, rtol=0)
+    tuned = [row for row in ablation.rows()[0] if row.selection == "tuned"]
+    assert [row.directions for row in tuned] == [10, 10]
+
+
+def test_with_no_applied_directions_tuned_cuts_have_the_lens_alone(ablation: MazeAblation) -> None:
+    settings = replace(SETTINGS, applied=0)
+    alone = MazeAblation(ablation.run, ablation.directions, 4, settings)  # type: ignore[arg-type]
+    assert alone.tuned_among is ablation.directions
+
+
 def test_where_early_ends_is_part_of_the_fingerprint(ablation: MazeAblation) -> None:
     others = [
         MazeAblation(ablation.run, ablation.directions, split, settings)  # type: ignore[arg-type]
@@ -111,6 +130,7 @@ def test_where_early_ends_is_part_of_the_fingerprint(ablation: MazeAblation) -> 
         ({"levels": 1}, "levels is 1: give at least 2"),
         ({"tuning_levels": 7}, "tuning_levels is 7: give at least 8"),
         ({"draws": 0}, "draws is 0: give at least 1"),
+        ({"applied": -1}, "applied is -1: give at least 0"),
     ],
 )
 def test_wrong_settings_of_cuts_of_a_maze_are_named(wrong: dict, said: str) -> None:
