@@ -20,6 +20,7 @@ from .measure_gradients import gradient_directions, measure_gradients
 from .method import Change, Method, Rung
 from .method_settings import MethodSettings
 from .plan import CutSettings, PlannedCut
+from .remake import remade
 from .selection import Selection, by_contrast, by_rank, by_time, by_window, within_module
 from .side_effects import SideEffect, SideEffects
 from .sparse_masks import SparseSettings, found_change, largest_entries, sparse_change
@@ -91,6 +92,7 @@ __all__ = [
     "random_coordinates",
     "random_directions",
     "relative_norm",
+    "remade",
     "save_table",
     "sparse_change",
     "thing_pairs",

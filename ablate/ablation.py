@@ -180,15 +180,22 @@ class Ablation(ABC):
     def _nearest_checkpoint(self, time: float) -> int:
         return min(self.run.checkpoints, key=lambda there: abs(there - time))
 
-    def _tuned_random(self, goal: Goal) -> tuple[Tensor, Recipe]:
-        """The same tuning over as many random pieces of the same norms: is it the directions or the tuning?"""
-        seed, among = self.settings.seed, vectors_of(self.tuned_among)
+    def random_pieces(self, seed: int) -> Tensor:
+        """As many random directions as doses are tuned among, (k, P), each scaled to make its piece as long as theirs.
+
+        Unscaled, random directions hold next to nothing of θ − θ_0.
+        """
+        among = vectors_of(self.tuned_among)
         pieces = torch.randn(among.shape, generator=torch.Generator().manual_seed(seed))
         pieces /= pieces.norm(dim=1, keepdim=True)
-        # Random directions hold next to nothing of θ − θ_0; give each piece the norm that the lens's has.
         moved = self.theta - self.theta_0
         ours, theirs = among @ moved, pieces @ moved
-        pieces *= (ours.abs() / theirs.abs().clamp_min(1e-12)).sqrt()[:, None]
+        return pieces * (ours.abs() / theirs.abs().clamp_min(1e-12)).sqrt()[:, None]
+
+    def _tuned_random(self, goal: Goal) -> tuple[Tensor, Recipe]:
+        """The same tuning over as many random pieces of the same norms: is it the directions or the tuning?"""
+        seed = self.settings.seed
+        pieces = self.random_pieces(seed)
         doses = self._tune(pieces, goal)
         recipe = {
             "control": "tuned random",
@@ -209,8 +216,7 @@ class Ablation(ABC):
             name=change.name,
             selection=change.selection,
             control_of=change.control_of,
-            directions=len(change.cut.vectors),
-            dose=float(change.cut.doses.mean()),
+            **change.size(recipe),
             relative_norm=relative_norm(theta, self.theta, self.theta_0),
             recipe=recipe,
             parameters_file=file,
@@ -246,6 +252,19 @@ class _Change:
     @classmethod
     def of(cls, control: Control, cut: MadeCut) -> "_Change":
         return cls(cut, f"{control.name} | {cut.plan.name}", control.make, cut.plan.name)
+
+    def size(self, recipe: Recipe) -> dict[str, Any]:
+        """How many directions, and the mean dose; None of a control that has none, or is scaled to the cut's norm."""
+        if self.control_of is None:
+            return {"directions": len(self.cut.vectors), "dose": float(self.cut.doses.mean())}
+        doses = recipe.get("doses")
+        alike = next(
+            (len(vectors) for name, vectors, _, _ in self.cut.others if name == recipe["control"]), None
+        )
+        return {
+            "directions": recipe.get("directions", alike),
+            "dose": None if doses is None else float(torch.tensor(doses).mean()),
+        }
 
     @property
     def selection(self) -> Selected:

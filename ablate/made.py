@@ -74,17 +74,22 @@ def tuned_cut(
     vectors, centres = vectors_of(directions), centre_of_mass(directions.profiles)
     energy = ((vectors @ moved) ** 2 * _dose_energy(vectors, doses, parts)).numpy()
     centre = float(energy @ centres / max(energy.sum(), 1e-30))
-    order = np.argsort(centres, kind="stable")
-    following = np.empty_like(order)
-    following[order] = np.roll(order, -1)
     how = {"by": "doses of the tuned cut, one place later by centre of mass"}
-    others = [(NEIGHBOUR, vectors[torch.from_numpy(following)], doses, how)]
+    others = [(NEIGHBOUR, later_in_time(directions), doses, how)]
     if other is not None:
         theirs = vectors_of(other)[: len(doses)]
         how = {"by": "doses of the tuned cut, by rank"} | about_other
         others.append((OTHER_SEED, theirs, doses[: len(theirs)], how))
     recipe = {"by": "tuned", "among": len(vectors), "doses": doses.tolist()}
     return MadeCut(plan, "tuned", vectors, doses, centre, recipe, others)
+
+
+def later_in_time(directions: Directions) -> Tensor:
+    """In the place of each direction its follower by centre of mass, of the last one the first; (k, P)."""
+    order = np.argsort(centre_of_mass(directions.profiles), kind="stable")
+    following = np.empty_like(order)
+    following[order] = np.roll(order, -1)
+    return vectors_of(directions)[torch.from_numpy(following)]
 
 
 def _dose_energy(vectors: Tensor, doses: Tensor, parts: Sequence[tuple[int, int]]) -> Tensor:

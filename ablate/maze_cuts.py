@@ -111,6 +111,7 @@ class MazeAblation(Ablation):
         self.tuned_on = {
             "tuning_levels": settings.tuning_levels,
             "level_seeds": [seed for _, seed in batches],
+            "applied": len(self.tuned_among) - len(directions),
         }
 
     def others_tuned_among(self) -> Directions | None:

@@ -20,13 +20,13 @@ class CutRow:
             `control`.
         removes: name of the goal that it is meant to remove, or whose cut it controls.
         control_of: name of the cut that it is a control of.
-        directions: how many.
-        dose: α, the mean of them where each direction has its own.
+        directions: how many; None of a control that has none, as rewinding.
+        dose: α, the mean of them where each direction has its own; None of a control that is scaled to the cut's norm.
         relative_norm: ‖Δθ‖ / ‖θ − θ_0‖.
         measures: name → mean over units; `intervals` has the 95 % intervals over units.
         retention: name → (cut − floor) / (trained − floor); the floor is the untrained agent, or a guess.
         selectivity: mean retention of the goals to keep − retention of the goal to remove, each clipped to 0…1.
-        recipe: all that is needed to make the cut again.
+        recipe: all that is needed to make the cut again (`remade`).
         parameters_file: where θ' is kept, relative to the run directory.
     """
 
@@ -34,8 +34,8 @@ class CutRow:
     selection: Selected
     removes: str
     control_of: str | None
-    directions: int
-    dose: float
+    directions: int | None
+    dose: float | None
     relative_norm: float
     measures: dict[str, float]
     intervals: dict[str, Interval]

@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from goalcut.ablate import AblateSettings, Journal, MazeAblation, TuneSettings, save_table
+from goalcut.ablate import (
+    AblateSettings,
+    Journal,
+    MazeAblation,
+    TuneSettings,
+    load_table,
+    relative_norm,
+    remade,
+    save_table,
+)
 from goalcut.ablate.maze_cuts import maze_cuts
 from goalcut.ablate.maze_goals import maze_goals
 from goalcut.agents.parameters import parameter_layout
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.training import train
-from goalcut.analysis import temporal_svd
+from goalcut.analysis import Directions, temporal_svd
 from goalcut.analysis.temporal_svd import directions
 from goalcut.envs import CheeseInCorner
 
@@ -38,15 +47,20 @@ SETTINGS = AblateSettings(
 )
 
 
-@pytest.fixture(scope="module")
-def ablation(tmp_path_factory: pytest.TempPathFactory) -> MazeAblation:
+def trained(directory: Path, seed: int) -> tuple[Run, Directions]:
+    """A run, and the eight strongest directions of its ten applied changes."""
     threads = torch.get_num_threads()
-    run = Run.create(tmp_path_factory.mktemp("runs") / "maze", TRAINING)
+    run = Run.create(directory, replace(TRAINING, seed=seed))
     train(run)
     torch.set_num_threads(threads)
     rows = run.applied_changes()
     layout = parameter_layout(run.network())
-    found = directions(temporal_svd(rows), rows, range(8), layout=layout)
+    return run, directions(temporal_svd(rows), rows, range(8), layout=layout)
+
+
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory: pytest.TempPathFactory) -> MazeAblation:
+    run, found = trained(tmp_path_factory.mktemp("runs") / "maze", 0)
     return MazeAblation(run, found, 4, SETTINGS)
 
 
@@ -113,6 +127,42 @@ def test_with_no_applied_directions_tuned_cuts_have_the_lens_alone(ablation: Maz
     settings = replace(SETTINGS, applied=0)
     alone = MazeAblation(ablation.run, ablation.directions, 4, settings)  # type: ignore[arg-type]
     assert alone.tuned_among is ablation.directions
+
+
+def test_every_row_of_the_table_is_made_again_from_what_it_says(
+    ablation: MazeAblation, tmp_path: Path
+) -> None:
+    other, theirs = trained(tmp_path / "other", 1)
+    settings = replace(SETTINGS, other_run=other.directory)
+    beside = MazeAblation(ablation.run, ablation.directions, 4, settings, theirs)  # type: ignore[arg-type]
+    save_table(tmp_path / "table.json", *beside.rows()[:2], {})
+    rows = load_table(tmp_path / "table.json")["rows"]
+    controls = {row.recipe.get("control") for row in rows}
+    assert controls == {
+        None,
+        *("random", "span", "neighbouring time", "another seed", "rewind", "shrink", "tuned random"),
+    }
+    by_name = {row.name: row for row in rows}
+    for row in rows:
+        theta = remade(beside, row, None if row.control_of is None else by_name[row.control_of])
+        assert relative_norm(theta, beside.theta, beside.theta_0) == row.relative_norm, row.name
+        assert beside.judge.judge(theta).measures == row.measures, row.name
+    of_the_corner = by_name["random inside span(G) | earliest 2: remove corner"]
+    with pytest.raises(ValueError, match="is a control of 'earliest 2: remove corner'"):
+        remade(beside, of_the_corner)
+
+
+def test_a_row_tells_its_own_directions_and_dose(ablation: MazeAblation) -> None:
+    by_name = {row.name: row for row in ablation.rows()[0]}
+    tuned = by_name["tuned: remove cheese"]
+    assert tuned.dose == pytest.approx(float(torch.tensor(tuned.recipe["doses"]).mean()))
+    assert (tuned.recipe["among"], tuned.recipe["applied"]) == (10, 2)
+    over_random = by_name["tuned over random directions | tuned: remove cheese"]
+    assert over_random.dose == pytest.approx(float(torch.tensor(over_random.recipe["doses"]).mean()))
+    assert over_random.dose != tuned.dose
+    assert by_name["random inside span(G) | tuned: remove cheese"].directions == 5
+    shrunk = by_name["shrink θ − θ₀ | tuned: remove cheese"]
+    assert (shrunk.directions, shrunk.dose) == (None, None)
 
 
 def test_where_early_ends_is_part_of_the_fingerprint(ablation: MazeAblation) -> None:
