@@ -23,7 +23,7 @@ from .lanczos_eigenpairs import Eigenpairs, eigenpairs
 from .learning_coefficient import SGLDSettings, learning_coefficient, losses_of, n_beta_of, of_quadratic
 from .lens import Findings, OnStep
 from .output_hessian import OutputForm, fisher_form, identity_form, loss_form
-from .parameter_measure import parameter_measure
+from .parameter_measure import leading_measures
 from .spectral_density import SpectralDensity, spectral_density
 from .subject import Subject
 from .subject_checks import check_subject
@@ -114,15 +114,15 @@ def curvature(
         `difference` ‖H − G‖, `forms` (the loss's bilinear form of the outputs against the identity), `spectrum`
         (ranks, effective dimensions and log volumes by floor, with their errors; rough at floors below
         `resolved_above`), `rank` (exact on few inputs, beside null and untrained network), `learning_coefficient`
-        beside what a quadratic bowl gives, and `measures` of leading eigenvectors. Directions: `parameters` → leading
-        eigenvectors.
+        beside what a quadratic bowl gives, and `measures` of leading eigenvectors beside that of a random
+        direction. Directions: `parameters` → leading eigenvectors.
 
     Raises:
         ValueError: the subject or a setting does not fit, in one line.
     """
     settings = settings or CurvatureSettings()
     check_subject(subject)
-    seeds = np.random.SeedSequence(settings.seed).spawn(5)
+    seeds = np.random.SeedSequence(settings.seed).spawn(6)
     subject = _drawn(subject, settings.inputs, np.random.default_rng(seeds[0]))
     products = CurvatureProducts(subject, batch_size=settings.batch_size)
     forms = {"loss": loss_form(subject), "identity": identity_form(subject)}
@@ -146,16 +146,21 @@ def curvature(
         rng=np.random.default_rng(seeds[2]),
         on_step=lambda done, of: on_step("traces and norms", done, of),
     )
+    before = CurvatureProducts(subject.at(subject.untrained), batch_size=settings.batch_size)
     spectra = {
         name: spectral_density(
-            matrices[name],
+            product,
             products.size,
             probes=settings.probes,
             steps=settings.steps,
             rng=np.random.default_rng(seeds[3]),
             on_step=lambda done, of, name=name: on_step(f"spectral density, {name}", done, of),
         )
-        for name in ("hessian", "loss")
+        for name, product in {
+            "hessian": matrices["hessian"],
+            "loss": matrices["loss"],
+            "loss_untrained": partial(before.gauss_newton, form=forms["loss"]),
+        }.items()
     }
     matrix_figures = {
         name: {"trace": vars(traces[name]), "norm": vars(norms[name]), "top": found[name].figures()}
@@ -173,19 +178,23 @@ def curvature(
         "gauss_newton": matrix_figures,
         "difference": {"norm": vars(norms["difference"]), "share": difference},
         "forms": _forms(found["loss"], found["identity"], products.size, trace),
-        "spectrum": {name: _spectrum(of, largest) for name, of in spectra.items()},
+        "spectrum": {
+            # The untrained network's is of another scale: its spectrum is told over its own largest.
+            name: _spectrum(of, largest if name != "loss_untrained" else max(float(of.nodes.max()), 1e-300))
+            for name, of in spectra.items()
+        },
         "rank": _ranks(subject, forms, settings, np.random.default_rng(seeds[4]), on_step),
         "learning_coefficient": _coefficient(subject, spectra["loss"], largest, settings, on_step),
-        "measures": [
-            {
-                "eigenvalue": float(value),
-                **parameter_measure(products, v, forms.get("fisher", forms["identity"])),
-            }
-            for value, v in zip(
-                found["loss"].values[: settings.measured], found["loss"].vectors, strict=False
-            )
-        ],
     }
+    if settings.measured:
+        figures |= leading_measures(
+            products,
+            found["loss"],
+            settings.measured,
+            forms.get("fisher", forms["identity"]),
+            rng=np.random.default_rng(seeds[5]),
+            on_step=on_step,
+        )
     kept = found["loss" if settings.directions == "gauss_newton" else "hessian"]
     return Findings(figures, {"parameters": _directions(kept, products, settings, subject)})
 

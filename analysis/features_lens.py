@@ -16,7 +16,14 @@ from .activation_gram import ActivationGram, activation_gram
 from .directions import Directions
 from .feature_basis import augmented, in_bases, in_feature_bases, is_transformable
 from .feature_selectivity import Selectivity, class_moments, selectivity
-from .interaction_graph import jacobian_interactions, modules, shuffled_modularity, weight_interactions
+from .interaction_graph import (
+    drawn,
+    jacobian_interactions,
+    modules,
+    shuffled,
+    shuffled_modularity,
+    weight_interactions,
+)
 from .layer_activations import check_layers, function_kept, in_float64, layer_names
 from .lens import Findings, OnStep
 from .subject import Subject
@@ -33,7 +40,7 @@ class FeaturesSettings:
         interaction_inputs: inputs that Jacobians between adjacent layers are taken at.
         draws: shuffles, and random rotations, that a control is the mean of.
         restarts: orders that modules are sought in.
-        shown: rows and columns of an interaction matrix that the figures keep.
+        shown: nodes of a layer, the strongest, whose interactions the figures keep.
         batch: inputs at a time.
         seed: of every draw.
     """
@@ -76,8 +83,9 @@ def features(
     Returns:
         Findings. Directions: per layer, its features without their constant part, strongest first, as unit vectors
         over its units (channels of a convolution). Figures: `function`, how much writing the network in features
-        changed it; `layers`, independent features trained and untrained, and selectivity; `weights`, strengths and
-        modularity of every weight; `graph`, those of the whole chain of layers, trained and untrained.
+        changed it; `layers`, independent features trained and untrained, and selectivity; `weights`, modularity of
+        every weight's interactions, and of the trained network the strongest of them to draw; `graph`, modularity of
+        the whole chain of layers, trained and untrained.
 
     Raises:
         ValueError: a layer is unknown or not called, or its activations are not finite or too many.
@@ -118,7 +126,9 @@ def features(
     for done, name in enumerate(taken["trained"]):
         on_step("interactions through weights", done, len(taken["trained"]))
         figures["weights"][name] = {
-            which: _weight_graph(one, name, taken[which][name], given[which][name], settings)
+            which: _weight_graph(
+                one, name, taken[which][name], given[which][name], settings, draw=which == "trained"
+            )
             for which, one in (("trained", exact), ("untrained", untrained))
         }
     if len(names) > 1:
@@ -244,7 +254,13 @@ def _summary(of_bases: list[Selectivity]) -> dict[str, float]:
 
 
 def _weight_graph(
-    subject: Subject, name: str, taken: ActivationGram, given: ActivationGram, settings: FeaturesSettings
+    subject: Subject,
+    name: str,
+    taken: ActivationGram,
+    given: ActivationGram,
+    settings: FeaturesSettings,
+    *,
+    draw: bool,
 ) -> dict[str, Any]:
     A = augmented(subject.layer(name)).cpu()
     bases = (torch.from_numpy(taken.basis.copy()), torch.from_numpy(given.basis.copy()))
@@ -252,7 +268,7 @@ def _weight_graph(
         "neurons": weight_interactions(A, np.diag(taken.gram)),
         "features": weight_interactions(in_bases(A, bases), taken.eigenvalues),
     }
-    return {basis: _graph([S], settings) for basis, S in strengths.items()}
+    return {basis: _graph([S], settings, draw=draw) for basis, S in strengths.items()}
 
 
 def _chain_graph(
@@ -270,20 +286,29 @@ def _chain_graph(
     }
 
 
-def _graph(strengths: list[np.ndarray], settings: FeaturesSettings) -> dict[str, Any]:
+def _graph(strengths: list[np.ndarray], settings: FeaturesSettings, *, draw: bool = False) -> dict[str, Any]:
+    """Figures of a graph; of one that is drawn also its strongest nodes, and those of the same shuffled."""
     if not any(S.any() for S in strengths):
         return {"modularity": None, "why": "no strength is above 0"}
     found = modules(strengths, restarts=settings.restarts, seed=settings.seed)
-    shuffled = shuffled_modularity(strengths, draws=settings.draws, seed=settings.seed)
+    chance = shuffled_modularity(strengths, draws=settings.draws, seed=settings.seed)
     squares = np.concatenate([S.ravel() for S in strengths]) ** 2
-    return {
+    figures = {
         "modularity": found.modularity,
-        "modularity_shuffled": shuffled.tolist(),
+        "modularity_shuffled": chance.tolist(),
         "modules": found.count,
         "effective_edges": float(squares.sum() ** 2 / (squares**2).sum()),
         "edges": len(squares),
-        "strengths": [S[: settings.shown, : settings.shown].tolist() for S in strengths],
     }
+    if draw:
+        (S,) = strengths
+        moved = shuffled(S, np.random.default_rng(settings.seed))
+        of_moved = modules([moved], restarts=settings.restarts, seed=settings.seed)
+        figures |= {
+            "drawn": drawn(S, found, settings.shown).figures(),
+            "drawn_shuffled": drawn(moved, of_moved, settings.shown).figures(),
+        }
+    return figures
 
 
 def _directions(name: str, gram: ActivationGram, settings: FeaturesSettings) -> Directions:

@@ -12,6 +12,7 @@ has modules to be found: Q means something beside that of a shuffled graph.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,21 +131,70 @@ def shuffled_modularity(
     rng = np.random.default_rng(seed)
     return np.array(
         [
-            modules([_shuffled(S, rng) for S in strengths], restarts=restarts, seed=seed + draw).modularity
+            modules([shuffled(S, rng) for S in strengths], restarts=restarts, seed=seed + draw).modularity
             for draw in range(draws)
         ]
     )
 
 
-def _shuffled(S: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def shuffled(S: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """S with each S_ij / (r_i c_j / m) at a random place among nodes that have any strength."""
     rows, columns = S.any(1), S.any(0)
     if not rows.any():
         return S
     expected = np.outer(S.sum(1), S.sum(0)) / S.sum()
     inside = np.ix_(rows, columns)  # nodes without any strength stay without
-    shuffled = np.zeros_like(S)
-    shuffled[inside] = rng.permuted((S[inside] / expected[inside]).ravel()).reshape(expected[inside].shape)
-    return shuffled * expected
+    moved = np.zeros_like(S)
+    moved[inside] = rng.permuted((S[inside] / expected[inside]).ravel()).reshape(expected[inside].shape)
+    return moved * expected
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The strongest nodes of a graph of two layers, in the order of their modules.
+
+    Attributes:
+        strengths: (late, early), over the largest of the whole graph.
+        late: which nodes, and which module each is of; modules are numbered by their strength, strongest first.
+        early: the same.
+    """
+
+    strengths: np.ndarray
+    late: tuple[np.ndarray, np.ndarray]
+    early: tuple[np.ndarray, np.ndarray]
+
+    def figures(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        sides = {"late": self.late, "early": self.early}
+        return {
+            "strengths": self.strengths.round(4).tolist(),
+            **{
+                side: {"nodes": nodes.tolist(), "modules": of.tolist()} for side, (nodes, of) in sides.items()
+            },
+        }
+
+
+def drawn(S: np.ndarray, found: Modules, most: int) -> Drawn:
+    """A graph (late, early) as it is drawn.
+
+    Args:
+        S: strengths of one pair of layers.
+        found: its modules.
+        most: nodes of each layer to keep.
+    """
+    early_of, late_of = found.of_nodes
+    strength = np.zeros(max(early_of.max(), late_of.max()) + 1)
+    np.add.at(strength, late_of, S.sum(1))
+    np.add.at(strength, early_of, S.sum(0))
+    place = np.argsort(np.argsort(-strength, kind="stable"))  # of each module, strongest first
+
+    def side(of: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        kept = np.argsort(-sums, kind="stable")[:most]
+        kept = kept[np.lexsort((-sums[kept], place[of[kept]]))]
+        return kept, place[of[kept]]
+
+    late, early = side(late_of, S.sum(1)), side(early_of, S.sum(0))
+    return Drawn(S[np.ix_(late[0], early[0])] / max(S.max(), 1e-300), late, early)
 
 
 def _modularity_matrix(strengths: Sequence[np.ndarray]) -> tuple[np.ndarray, list[int]]:

@@ -203,7 +203,7 @@ def rotation(
     rotations = {nodes[layer]: best.bases[layer] for layer in chain.free}
     figures["function"] = _function_kept(exact, rotations)
     ordered = {layer: _by_effect(chain, best, layer) for layer in chain.free}
-    figures["images"] = _images(chain, best, ordered, settings)
+    figures["images"] = _images(chain, best, bases["random"], ordered, settings)
     if settings.toy:
         on_step("rotations of toy autoencoders", 0, 1)
         figures["toy"] = superposition_table(loss, seed=settings.seed)
@@ -348,10 +348,14 @@ def _by_effect(chain: JacobianChain, fit: RotationFit, layer: int) -> tuple[np.n
 def _images(
     chain: JacobianChain,
     fit: RotationFit,
+    random: Mapping[int, np.ndarray],
     ordered: Mapping[int, tuple[np.ndarray, np.ndarray]],
     settings: RotationSettings,
 ) -> dict[str, Any]:
-    """Per pair of layers, before and after: entries' root mean square over blocks, and one block, largest entry 1."""
+    """Per pair of layers, before, after and in random bases, of the normalised Jacobian with its largest entry 1.
+
+    `mean` is its entries' root mean square over blocks of held-out inputs, `one` the first of these blocks.
+    """
     found = {}
     for pair, (early, late) in enumerate(pairwise(chain.nodes)):
         J = chain.held_out[pair]
@@ -366,14 +370,18 @@ def _images(
                 "mean": _image(X.square().mean(0).sqrt(), settings.shown),
                 "one": _image(X[0], settings.shown),
             }
-            for name, X in (("before", rotated(J, eye[1], eye[0])), ("after", after))
+            for name, X in (
+                ("before", rotated(J, eye[1], eye[0])),
+                ("after", after),
+                ("random", rotated(J, random[pair + 1], random[pair])),
+            )
         }
     return found
 
 
 def _image(X: Tensor, shown: int) -> list[list[float]]:
     X = X[:shown, :shown]
-    return (X / X.abs().max().clamp_min(1e-30)).double().cpu().numpy().round(4).tolist()
+    return (X / X.abs().max().clamp_min(1e-30)).double().cpu().numpy().round(3).tolist()
 
 
 def _directions(

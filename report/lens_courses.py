@@ -85,7 +85,7 @@ def _ansatz(found: Saved) -> list[Exhibit]:
     ]
     of = next(iter(layers.values()))[0].get("of")
     caption = f"The ansatz through training, of {of}, from first to last: {', '.join(rises)}."
-    key = [("W", INK), ("random of the same spectrum, dashed; W_0, dotted", GREY)]
+    key = [("ink", "W"), ("dash", "random of the same spectrum"), ("dot", "W_0")]
     return [Exhibit(caption, plots, min(3, len(plots)), key, linked=True)]
 
 

@@ -1,8 +1,10 @@
-"""One figure per lens, and the one that compares their cuts (plotly); controls are grey."""
+"""The curves of each lens, and the figure that compares their cuts (plotly); controls are grey."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from .inputs import dig
@@ -51,6 +53,68 @@ def curvature(figures: Mapping[str, Any]) -> go.Figure:
     return _spectra(values, "eigenvalue over the largest", "eigenvector")
 
 
+def density(figures: Mapping[str, Any]) -> list[go.Figure]:
+    """How many eigenvalues lie at each size, over the largest: of H both signs, of G beside the untrained network's."""
+    looks = {
+        "hessian": (
+            ("positive", "Hessian", {"color": INK, "width": 2.5}),
+            ("negative", "Hessian, below zero", {"color": PROXY, "width": 2, "dash": "dash"}),
+        ),
+        "loss": (("positive", "Gauss–Newton", {"color": PAID, "width": 2.5}),),
+        "loss_untrained": (
+            ("positive", "Gauss–Newton, untrained", {"color": GREY, "width": 2, "dash": "dot"}),
+        ),
+    }
+    made = []
+    for shown in (("hessian",), ("loss", "loss_untrained")):
+        figure = go.Figure()
+        for matrix in shown:
+            bins = dig(figures, "spectrum", matrix, "bins")
+            edges = [edge for edge in finites(dig(bins, "log10_over_largest")) if edge is not None]
+            for sign, name, line in looks[matrix]:
+                counts = finites(dig(bins, sign))
+                if not edges or not any(counts):
+                    continue
+                figure.add_scatter(
+                    x=[10 ** ((a + b) / 2) for a, b in pairwise(edges)],
+                    # Below a hundredth of an eigenvalue probes say nothing.
+                    y=[None if n is None or n < 0.01 else n for n in counts],
+                    mode="lines+markers",
+                    name=name,
+                    line=line | {"shape": "hvh"},
+                    marker={"size": 4},
+                    connectgaps=False,
+                    hovertemplate=f"{name}: about %{{y:.3g}} near %{{x:.2g}} of the largest<extra></extra>",
+                )
+        resolved = resolved_above(figures, shown[0])
+        if resolved:
+            figure.add_vline(x=resolved, line={"color": PALE, "width": 1.5, "dash": "dot"})
+        figure.update_xaxes(
+            type="log",
+            title={"text": "size of the eigenvalue over the largest"},
+            dtick=2,
+            exponentformat="power",
+        )
+        figure.update_yaxes(
+            type="log", title={"text": "eigenvalues per half decade"}, dtick=1, exponentformat="power"
+        )
+        figure.update_layout(showlegend=True)
+        if figure.data:
+            made.append(figure)
+    return made
+
+
+def resolved_above(figures: Mapping[str, Any], matrix: str) -> float | None:
+    """Size over the largest below which the probes tell eigenvalues no more apart."""
+    level = finite(dig(figures, "spectrum", matrix, "resolved_above"))
+    floors, shares = (
+        finites(dig(figures, "spectrum", matrix, name)) for name in ("floors", "floors_over_largest")
+    )
+    if level is None or not floors or not floors[0] or not shares[0]:
+        return None
+    return level * shares[0] / floors[0]
+
+
 def features(figures: Mapping[str, Any]) -> go.Figure:
     """η² of the ten strongest features of each layer and label, beside neurons, random rotations, shuffled labels."""
     marks = (
@@ -97,21 +161,6 @@ def rotation(figures: Mapping[str, Any]) -> go.Figure:
     return figure
 
 
-def jacobians(figures: Mapping[str, Any]) -> list[go.Figure]:
-    """The last pair of layers' Jacobian before and after, its entries' root mean square over held-out inputs."""
-    images = figures.get("images") or {}
-    made = []
-    for when, said in (("before", "neurons"), ("after", "rotated")):
-        image = dig(images, next(reversed(images)), when, "mean") if images else None
-        if not image:
-            continue
-        figure = go.Figure(go.Heatmap(z=image, colorscale="Greys", zmin=0, zmax=1, showscale=False))
-        figure.update_yaxes(autorange="reversed", showticklabels=False)
-        figure.update_xaxes(title={"text": f"{next(reversed(images))}, {said}"}, showticklabels=False)
-        made.append(figure)
-    return made
-
-
 def channels(figures: Mapping[str, Any]) -> go.Figure:
     """Singular values of the stacked Jacobian of each network, each over its own largest."""
     looks = {
@@ -121,6 +170,29 @@ def channels(figures: Mapping[str, Any]) -> go.Figure:
     }
     values = {name: (dig(figures, "networks", name, "singular_values"), line) for name, line in looks.items()}
     return _spectra(values, "singular value over the largest", "channel")
+
+
+def late_spectra(figures: Mapping[str, Any]) -> list[tuple[str, go.Figure]]:
+    """Per network the singular values of the Jacobian on the late side, and those of the late activations."""
+    made = []
+    for name in ("trained", "untrained", "permuted"):
+        of = dig(figures, "networks", name)
+        figure = _spectra(
+            {
+                "Jacobian": (dig(of, "late_values"), {"color": INK, "width": 2.5}),
+                "activations": (dig(of, "covariance", "values"), {"color": PAID, "width": 2, "dash": "dash"}),
+            },
+            "over the largest",
+            "late direction",
+        )
+        if figure.data:
+            figure.update_layout(title={"text": name}, showlegend=False)
+            figure.update_yaxes(exponentformat="power", dtick=1)
+            made.append((name, figure))
+    lowest = min((y for _, figure in made for of in figure.data for y in of.y if y), default=1.0)
+    for _, figure in made:
+        figure.update_yaxes(range=[float(np.log10(lowest)) - 0.1, 0.1])
+    return made
 
 
 def compared(

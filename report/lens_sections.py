@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import lens_figures
+from ..agents.run import Run
+from ..envs.planes import plane_names
+from ..envs.world import World
+from . import lens_figures, lens_matrices, lens_pictures
 from .inputs import Inputs, dig
 from .lens_courses import course_exhibits, course_tables
+from .lens_details import detail_tables
 from .lens_tables import accuracy_table, compare_table, lens_table
 from .page import Exhibit, Plot, Section
-from .style import count, finite, short
+from .style import count, decimal, finite, short
 
 _TITLES: Mapping[str, str] = {
     "ansatz": "Lens: do weights follow their gradients",
@@ -21,16 +25,23 @@ _TITLES: Mapping[str, str] = {
 
 def lens_sections(inputs: Inputs[Any]) -> list[Section]:
     """A section per lens that has been run, in the order of the table of lenses, then the comparison."""
-    sections = [_of_lens(name, inputs.lenses[name]) for name in _TITLES if name in inputs.lenses]
+    planes = _planes(inputs)
+    sections = [_of_lens(name, inputs.lenses[name], planes) for name in _TITLES if name in inputs.lenses]
     return sections + ([_comparison(inputs.lenses["compare"])] if "compare" in inputs.lenses else [])
 
 
-def _of_lens(name: str, saved: Mapping[str, Any]) -> Section:
+def _planes(inputs: Inputs[Any]) -> tuple[str, ...]:
+    """Names of the planes that a maze agent sees; none of pictures."""
+    world = getattr(inputs, "world", None)
+    return plane_names(world) if inputs.run.kind == Run.kind and isinstance(world, World) else ()
+
+
+def _of_lens(name: str, saved: Mapping[str, Any], planes: tuple[str, ...]) -> Section:
     figures, settings = saved.get("figures") or {}, saved.get("settings")
     seen, time, unit = (dig(settings, "inputs"), dig(settings, "time"), saved.get("time_unit"))
     lead = (
-        f"The claim on trial: {saved.get('claim')}. Looked at through at most {count(seen)} training inputs, at {unit} "
-        f"{count(time)}."
+        f"The claim on trial: {saved.get('claim')}. Looked at through at most {count(seen)} training inputs, at "
+        f"{unit} {count(time)}."
     )
     exhibits = {
         "ansatz": _ansatz,
@@ -39,18 +50,19 @@ def _of_lens(name: str, saved: Mapping[str, Any]) -> Section:
         "rotation": _rotation,
         "channels": _channels,
     }[name](figures)
+    if name == "curvature":
+        exhibits += lens_pictures.measured(figures, planes)
     exhibits += course_exhibits(name, saved)
-    return Section(
-        name, _TITLES[name], lead, exhibits, [lens_table(name, saved), *course_tables(name, saved)]
-    )
+    tables = [lens_table(name, saved), *detail_tables(name, saved), *course_tables(name, saved)]
+    return Section(name, _TITLES[name], lead, exhibits, tables)
 
 
 def _ansatz(figures: Mapping[str, Any]) -> list[Exhibit]:
     rows = [row for row in figures.get("summary") or [] if isinstance(row, dict)]
     beyond = sum(bool(row.get("beyond_controls_1")) for row in rows)
     caption = (
-        f"The dark point is the ansatz; it says something about W only where it stands above the grey ones, which keep "
-        f"the gradients and change W: in {beyond} of {len(rows)} cases by more than two standard deviations."
+        "The dark point is the ansatz; it says something about W only where it stands above the grey ones, which "
+        f"keep the gradients and change W: in {beyond} of {len(rows)} cases by more than two standard deviations."
     )
     return [Exhibit(caption, [Plot(lens_figures.ansatz(figures), 340)])]
 
@@ -58,10 +70,21 @@ def _ansatz(figures: Mapping[str, Any]) -> list[Exhibit]:
 def _curvature(figures: Mapping[str, Any]) -> list[Exhibit]:
     is_one = dig(figures, "minimum", "is_one")
     caption = (
-        "Leading eigenvalues fall off as the number of steep directions says; the dashed line leaves out the output "
-        f"Hessian, and θ is {'' if is_one else 'not '}a minimum by the figures below."
+        "Leading eigenvalues fall off as the number of steep directions says; the dashed line leaves out the "
+        f"output Hessian, and θ is {'' if is_one else 'not '}a minimum by the figures below."
     )
-    return [Exhibit(caption, [Plot(lens_figures.curvature(figures), 340)])]
+    exhibits = [Exhibit(caption, [Plot(lens_figures.curvature(figures), 340)])]
+    densities = [Plot(figure, 320) for figure in lens_figures.density(figures)]
+    if densities:
+        lowest = short(lens_figures.resolved_above(figures, "hessian"), 2)
+        seen = (
+            "The whole spectrum: nearly all eigenvalues are small, few are large. Left the Hessian, whose "
+            "eigenvalues below zero are dashed: a minimum has none of any size; right the Gauss–Newton matrix "
+            f"beside that of the untrained network, each over its own largest. Left of the dotted line ({lowest}) "
+            "the probes tell no more apart."
+        )
+        exhibits.append(Exhibit(seen, densities, 2))
+    return exhibits
 
 
 def _features(figures: Mapping[str, Any]) -> list[Exhibit]:
@@ -69,20 +92,22 @@ def _features(figures: Mapping[str, Any]) -> list[Exhibit]:
         "Features mean more than neurons where the dark point lies above both open ones; shuffled labels are what "
         "chance explains."
     )
-    return [Exhibit(caption, [Plot(lens_figures.features(figures), 360)])]
+    return [
+        Exhibit(caption, [Plot(lens_figures.features(figures), 360)]),
+        *lens_matrices.interactions(figures),
+    ]
 
 
 def _rotation(figures: Mapping[str, Any]) -> list[Exhibit]:
     caption = (
-        "The shorter the bar, the sparser the Jacobians between layers in that basis; the dark ones were fitted, the "
-        "pale ones were not."
+        "The shorter the bar, the sparser the Jacobians between layers in that basis; the dark ones were fitted, "
+        "the pale ones were not."
     )
-    exhibits = [Exhibit(caption, [Plot(lens_figures.rotation(figures), 320)])]
-    images = [Plot(figure, 300) for figure in lens_figures.jacobians(figures)]
-    if images:
-        seen = "The mean size of the Jacobian's entries between the last two layers, before and after the rotation."
-        exhibits.append(Exhibit(seen, images, 2))
-    return exhibits
+    return [
+        Exhibit(caption, [Plot(lens_figures.rotation(figures), 320)]),
+        *lens_matrices.one_input(figures),
+        *lens_matrices.jacobians(figures),
+    ]
 
 
 def _channels(figures: Mapping[str, Any]) -> list[Exhibit]:
@@ -90,7 +115,21 @@ def _channels(figures: Mapping[str, Any]) -> list[Exhibit]:
         f"Few channels from {figures.get('early')} to {figures.get('late')} would show as a line that falls sooner "
         "than the grey ones, of the untrained network and of permuted weights."
     )
-    return [Exhibit(caption, [Plot(lens_figures.channels(figures), 340)])]
+    exhibits = [Exhibit(caption, [Plot(lens_figures.channels(figures), 340)])]
+    late = lens_figures.late_spectra(figures)
+    if late:
+        cosines = [
+            f"{name} {decimal(dig(figures, 'networks', name, 'covariance', 'agreement', 'cosine'))} "
+            f"({decimal(dig(figures, 'networks', name, 'covariance', 'agreement', 'cosine_chance'))})"
+            for name, _ in late
+        ]
+        seen = (
+            "Late activations vary where the Jacobian reaches, if their spectra fall alike and their matrices agree: "
+            f"cosine {', '.join(cosines)}, in brackets what chance gives."
+        )
+        key = [("ink", "Jacobian, late side"), ("paid", "late activations")]
+        exhibits.append(Exhibit(seen, [Plot(figure, 260) for _, figure in late], 3, key))
+    return exhibits + lens_matrices.offsets(figures)
 
 
 def _comparison(saved: Mapping[str, Any]) -> Section:
@@ -146,8 +185,8 @@ def _angles(saved: Mapping[str, Any]) -> list[Exhibit]:
         names = lens_figures.pair_of(most)
         caption = (
             f"How far lenses name the same directions of {space}: the spans of their leading {k} coincide most for "
-            f"{names}, by {short(most['overlap'], 2)} (mean squared cosine of the principal angles); chance is k/d = "
-            f"{k}/{count(dimensions)} = {short(most['chance'], 2)}."
+            f"{names}, by {short(most['overlap'], 2)} (mean squared cosine of the principal angles); chance is k/d "
+            f"= {k}/{count(dimensions)} = {short(most['chance'], 2)}."
         )
         pairs = {lens_figures.pair_of(row) for row in rows}
         exhibits.append(Exhibit(caption, [Plot(lens_figures.angles(rows), 110 + 34 * len(pairs))]))

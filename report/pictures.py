@@ -11,13 +11,18 @@ from .style import PAID, PROXY
 
 def data_uri(image: np.ndarray) -> str:
     """A signed image (height, width), its largest entry in full colour; NaN is white."""
-    return f"data:image/png;base64,{base64.b64encode(png(coloured(image))).decode()}"
+    return data_uri_of(coloured(image))
 
 
-def coloured(image: np.ndarray) -> np.ndarray:
-    """(height, width, 3) uint8."""
+def data_uri_of(pixels: np.ndarray) -> str:
+    """Pixels (height, width, 3) uint8."""
+    return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"
+
+
+def coloured(image: np.ndarray, largest: float | None = None) -> np.ndarray:
+    """(height, width, 3) uint8; full colour is an entry of size `largest`, default the image's own."""
     values = np.nan_to_num(np.asarray(image, dtype=float))
-    values = values / max(np.abs(values).max(), 1e-30)
+    values = values / max(np.abs(values).max() if largest is None else largest, 1e-30)
     ends = np.array([_rgb(PROXY), _rgb(PAID)])
     end = ends[(values > 0).astype(int)]
     return (255 + np.abs(values)[..., None] * (end - 255)).round().astype(np.uint8)

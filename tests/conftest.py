@@ -1,7 +1,11 @@
 """What tests of several folders share."""
 
 import gzip
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,3 +32,30 @@ def few_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, split, count in (("train", "train", 640), ("t10k", "test", 300)):
         write_digits(folder, name, load_digits(split).subset(torch.arange(count)))
     return folder
+
+
+@pytest.fixture(scope="module")
+def without_torchvision() -> Iterator[None]:
+    """No transformer here needs it, and one that came with another tool may be of another build of torch."""
+    pytest.importorskip("transformers", reason="of the extra goalcut[transformers]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torchvision", None)
+        from transformers.utils.import_utils import is_torchvision_available
+
+        is_torchvision_available.cache_clear()
+        yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, where it and its driver are installed."""
+    chromium = Path("/usr/bin/chromium")
+    playwright_api = pytest.importorskip("playwright.sync_api")
+    if not chromium.exists():
+        pytest.skip(f"{chromium} is not installed")
+    with playwright_api.sync_playwright() as started:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        # Milliseconds: on busy cores a browser takes more than the usual half minute to start.
+        browser = started.chromium.launch(executable_path=str(chromium), args=arguments, timeout=180_000)
+        yield browser
+        browser.close()

@@ -111,6 +111,10 @@ def test_a_classifier_that_is_not_trained_is_no_minimum_and_its_hessian_is_not_g
     assert found.figures["difference"]["share"] > 0.05
     assert found.figures["forms"]["overlap"]["1"] < 0.999
     assert len(found.figures["measures"][0]["image"]) == 5
+    # A random direction measures little, beside the leading eigenvector.
+    assert found.figures["measure_random"]["strength"] < 0.5 * found.figures["measures"][0]["strength"]
+    assert len(found.figures["measure_random"]["most"][0]["picture"]) == 5
+    assert set(found.figures["spectrum"]) == {"hessian", "loss", "loss_untrained"}
     json.dumps(found.figures)
 
 

@@ -15,7 +15,7 @@ from goalcut.agents.parameters import flat_parameters, named_parameters_of, para
 from goalcut.analysis.curvature_products import CurvatureProducts, dense
 from goalcut.analysis.jacobian_gram import jacobian_gram, rank_beside_null
 from goalcut.analysis.output_hessian import OutputForm, fisher_form, identity_form, loss_form, softmax_form
-from goalcut.analysis.parameter_measure import explained, input_gradient, parameter_measure
+from goalcut.analysis.parameter_measure import explained, input_gradient, parameter_measure, picture
 from goalcut.analysis.subject import Subject, _imitation
 
 with warnings.catch_warnings():
@@ -247,6 +247,19 @@ def test_a_direction_measures_how_outputs_move_along_it():
     assert [row["input"] for row in found["most"]] == U[:, output].abs().argsort(descending=True)[:2].tolist()
     assert [row["input"] for row in found["least"]] == U[:, output].abs().argsort()[:2].tolist()
     assert found["most"][0]["digit"] == found["most"][0]["input"] % 3
+    assert "picture" not in found["most"][0]
+    told = parameter_measure(products, v, form, extremes=2, pictured=1)
+    assert [["picture" in one for one in told[end]] for end in ("most", "least")] == [[True, False]] * 2
+    np.testing.assert_allclose(
+        told["most"][0]["picture"], subject.inputs[told["most"][0]["input"]], rtol=0.05, atol=1e-12
+    )
+
+
+def test_a_picture_keeps_few_digits_and_is_never_larger_than_32_cells_a_side():
+    assert picture(torch.tensor([[[0.0, 1.0], [0.123456, -2.0]]]), digits=2) == [[[0, 1], [0.12, -2]]]
+    large = torch.arange(64.0).expand(3, 64, 64)
+    assert np.array(picture(large)).shape == (3, 32, 32)
+    assert picture(large)[0][0][:2] == [0.5, 2.5]
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])

@@ -7,8 +7,10 @@ from torch import nn
 
 from goalcut.analysis.activation_gram import activation_gram
 from goalcut.analysis.interaction_graph import (
+    drawn,
     jacobian_interactions,
     modules,
+    shuffled,
     shuffled_modularity,
     weight_interactions,
 )
@@ -42,6 +44,35 @@ def test_modularity_is_that_of_barbers_formula() -> None:
 
 def test_a_graph_of_equal_strengths_has_no_modules() -> None:
     assert modules([np.ones((5, 6))]).modularity == pytest.approx(0, abs=1e-12)
+
+
+def test_a_drawn_graph_has_its_modules_as_blocks_strongest_first() -> None:
+    rng = np.random.default_rng(1)
+    (S, _), rows, columns = planted(rng), rng.permutation(12), rng.permutation(12)
+    S[:4, :4] *= 3
+    S = S[np.ix_(rows, columns)]
+    made = drawn(S, modules([S]), 12)
+    for nodes, of in (made.late, made.early):
+        assert of.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+        assert sorted(nodes) == list(range(12))
+    assert np.array_equal(np.sort(rows[made.late[0][:4]]), np.arange(4))
+    blocks = made.strengths.reshape(3, 4, 3, 4).mean((1, 3))
+    assert (np.diag(blocks) > 3 * (blocks - np.diag(np.diag(blocks))).max(1)).all()
+    assert made.strengths.max() == 1
+    assert drawn(S, modules([S]), 5).strengths.shape == (5, 5)
+
+
+def test_a_shuffled_graph_has_the_strengths_relative_to_chance_elsewhere() -> None:
+    S = planted(np.random.default_rng(0))[0]
+    S[3] = 0
+    moved = shuffled(S, np.random.default_rng(0))
+    expected = np.outer(S.sum(1), S.sum(0)).clip(1e-300) / S.sum()
+    kept = S.any(1)
+    np.testing.assert_allclose(
+        np.sort((S / expected)[kept].ravel()), np.sort((moved / expected)[kept].ravel())
+    )
+    assert not moved[3].any()
+    assert not np.allclose(S, moved)
 
 
 @pytest.mark.parametrize(

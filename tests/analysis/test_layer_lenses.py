@@ -100,6 +100,11 @@ def test_features_of_every_layer_with_controls(subject: Subject) -> None:
         assert set(selectivity) == {"inputs", "neurons", "features", "random_rotations", "shuffled_labels"}
         weight = found.figures["weights"][name]["trained"]
         assert len(weight["neurons"]["modularity_shuffled"]) == 2
+        for basis, which in (("neurons", "drawn"), ("features", "drawn"), ("features", "drawn_shuffled")):
+            graph = weight[basis][which]
+            shape = (len(graph["late"]["nodes"]), len(graph["early"]["nodes"]))
+            assert np.array(graph["strengths"]).shape == shape
+            assert max(shape) <= FEATURES.shown
     assert set(found.figures["graph"]) == {"trained", "untrained"}
     assert len(steps) == len(set(steps)) > 5
 
@@ -182,6 +187,9 @@ def test_rotations_with_controls(subject: Subject) -> None:
     assert set(figures["controls"]) == {
         *("trained", "untrained", "trained here", "trained here, shuffled targets", "permuted")
     }
+    for images in figures["images"].values():
+        assert list(images) == ["before", "after", "random"]
+        assert all(np.abs(one["mean"]).max() == 1 for one in images.values())
     one = figures["one_input"]
     assert one["fitted_to_one"]["there"] <= one["neurons"]["there"]
     assert len(steps) == len(set(steps))

@@ -30,7 +30,7 @@ from goalcut.report.lens_tables import best_rows
 TINY = {
     "ansatz": "--ansatz.directions 3 --ansatz.draws 2",
     "curvature": "--curvature.inputs 20 --curvature.eigenpairs 3 --curvature.bottom 0 --curvature.probes 2 "
-    "--curvature.steps 4 --curvature.trace-probes 2 --curvature.rank-inputs 4 --curvature.measured 0 "
+    "--curvature.steps 4 --curvature.trace-probes 2 --curvature.rank-inputs 4 --curvature.measured 2 "
     "--curvature.chains 0 --curvature.tolerance 0.1",
     "features": "--features.directions 4 --features.draws 1 --features.restarts 1 --features.interaction-inputs 10",
     "rotation": "--rotation.inputs 10 --rotation.blocks 10 --rotation.steps 3 --rotation.starts identity "
@@ -233,6 +233,62 @@ def test_the_report_has_a_section_per_lens_and_one_of_the_comparison(
         assert f'<section id="{name}">' in text
     assert "random subspaces" in text
     assert ("Accuracy on each digit" in text) == (kind == "digits")
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_the_report_draws_what_each_lens_found_beside_its_control(looked: dict[str, Path], kind: str) -> None:
+    sections = {one.anchor: one for one in lens_sections(inputs_of(looked[kind]))}
+    titles = {
+        name: [plot.figure.layout.title.text for one in section.exhibits for plot in one.plots]
+        for name, section in sections.items()
+    }
+    layers, last = (
+        (("trunk.0", "trunk.2", "trunk.5"), "trunk.5") if kind == "maze" else (("1", "3", "5"), "3")
+    )
+    for layer in layers:
+        drawn = [title for title in titles["features"] if title and title.startswith(f"{layer}, ")]
+        assert [title.split(", ")[1] for title in drawn] == ["neurons", "features", "shuffled"]
+    assert f"{last} to logits, random bases" in titles["rotation"]
+    assert {"trained", "untrained", "permuted"} <= set(titles["channels"])
+    spectrum = next(
+        one for one in sections["curvature"].exhibits if one.caption.startswith("The whole spectrum")
+    )
+    assert "Gauss–Newton, untrained" in [trace.name for trace in spectrum.plots[1].figure.data]
+    (pictures,) = [one for one in sections["curvature"].exhibits if one.block]
+    # Three most active inputs, three least active, and the gradient: of a maze one per plane.
+    assert str(pictures.block).count("<img") == 3 * (3 + 3 + (3 if kind == "maze" else 1))
+    assert str(pictures.block).count("random direction") >= 1
+    tables = [table.caption for section in sections.values() for table in section.tables]
+    for said in (
+        "The mirror image",
+        "Of the whole spectrum",
+        "Eigenpairs",
+        "graph of all layers",
+        "Restarts",
+    ):
+        assert any(said in caption for caption in tables), said
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_every_plot_and_picture_of_the_lenses_is_drawn_in_a_browser(
+    looked: dict[str, Path], kind: str, browser: Any
+) -> None:
+    page, complaints = browser.new_page(viewport={"width": 1280, "height": 900}), []
+    page.set_default_timeout(180_000)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(write_report(looked[kind]).as_uri())
+    plots = sum(len(one.plots) for s in lens_sections(inputs_of(looked[kind])) for one in s.exhibits)
+    page.locator(".plot.js-plotly-plot").nth(plots - 1).wait_for(state="attached")
+    drawn = "plots => plots.every(plot => plot.querySelector('.main-svg') && plot.clientWidth > 100)"
+    assert page.eval_on_selector_all(".plot", drawn)
+    shown = (
+        "images => images.every(image => image.complete && image.naturalWidth > 0 && image.clientWidth > 50)"
+    )
+    assert page.eval_on_selector_all(".measured img", shown)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert complaints == []
+    page.close()
 
 
 @pytest.mark.parametrize("kind", RUNS)

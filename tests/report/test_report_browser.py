@@ -1,25 +1,10 @@
-import os
-from pathlib import Path
-
 import pytest
 
 from goalcut.report import write_report
 
-playwright_api = pytest.importorskip("playwright.sync_api")
 PLOTS = {"full_directory": 19, "digits_full": 32}
-CHROMIUM = Path("/usr/bin/chromium")
 # Milliseconds: on busy cores a page of thirty plots takes more than the usual half minute.
 _PATIENCE = 180_000
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright_api.sync_playwright() as started:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=arguments, timeout=_PATIENCE)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=list(PLOTS))
