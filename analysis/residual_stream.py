@@ -7,10 +7,9 @@ found as the model's list of as many modules as its configuration has hidden lay
 directions of the late stream: no rank is then above their number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,29 +78,6 @@ class ResidualSettings:
             raise ValueError(f"tolerance is {self.tolerance}: give 1e-8 to 1")
 
 
-def load_causal(path: str | Path) -> nn.Module:
-    """A causal model from a folder in the form of `transformers`, weights as safetensors; nothing is downloaded.
-
-    Raises:
-        ImportError: `transformers` is not installed.
-        ValueError: the folder holds no such model.
-    """
-    try:
-        from transformers import AutoModelForCausalLM
-    except ImportError:
-        raise ImportError("transformers is not installed: pip install 'goalcut[transformers]'") from None
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            str(path), local_files_only=True, use_safetensors=True, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"no causal model at {path} ({str(error).splitlines()[0]}): give a folder that save_pretrained wrote"
-        ) from None
-    assert isinstance(model, nn.Module)
-    return model.eval().requires_grad_(False)
-
-
 def residual_channels(
     model: nn.Module,
     tokens: Tensor,
@@ -116,7 +92,7 @@ def residual_channels(
         model: causal, of `transformers`, with its configuration at `.config`.
         tokens: (sequences, context) whole numbers, context up to 1,024.
         settings: default `ResidualSettings()`.
-        controls: further models to hold it against, such as an untrained one of the same configuration.
+        controls: further models to hold it against, such as the untrained one of `causal_models`.
         on_step: told of each step as it begins.
 
     Returns:
@@ -125,17 +101,23 @@ def residual_channels(
         singular values, ranks, energy E‖J‖² and `shared_late_space`.
 
     Raises:
-        ValueError: tokens are of a wrong shape or range, the context is too long, or there is no such block.
+        ValueError: tokens are of a wrong shape or range, the context is too long, there is no such block, or the
+            model is not causal.
     """
     settings = settings or ResidualSettings()
-    _check(model, tokens)
+    check_tokens(model, tokens)
     name, _ = _block(model, settings.first)
+    _check_causal(model, settings, tokens)
     models = {"trained": model, "permuted": permuted_weights(model, seed=settings.seed), **(controls or {})}
     figures: dict[str, Any] = {"context": tokens.shape[1], "sequences": len(tokens), "models": {}}
     spectra: dict[str, dict[int, JacobianSpectrum]] = {}
     for which, one in models.items():
-        on_step(f"residual stream, {which}", 0, 1)
-        spectra[which] = residual_spectra(one, tokens, settings)
+        spectra[which] = residual_spectra(
+            one,
+            tokens,
+            settings,
+            on_step=lambda done, of, which=which: on_step(f"residual stream, {which}", done, of),
+        )
         figures["models"][which] = {
             str(apart): {
                 "singular_values": spectrum.singular_values[: settings.shown].tolist(),
@@ -162,14 +144,24 @@ def residual_channels(
 
 
 def residual_spectra(
-    model: nn.Module, tokens: Tensor, settings: ResidualSettings
+    model: nn.Module,
+    tokens: Tensor,
+    settings: ResidualSettings,
+    *,
+    on_step: Callable[[int, int], None] = lambda done, of: None,
 ) -> dict[int, JacobianSpectrum]:
     """Spectra of the stacked J_{t, t − apart}, per distance; distances that the context has no room for are left out.
+
+    Args:
+        model: causal.
+        tokens: (sequences, context).
+        settings: which blocks, distances and rows.
+        on_step: told of the backward passes done, and of all.
 
     Raises:
         ValueError: there is no such block, tokens do not fit, or a Jacobian is not finite.
     """
-    _check(model, tokens)
+    check_tokens(model, tokens)
     model = deepcopy(model).to(getattr(torch, settings.precision)).eval().requires_grad_(False)
     _, early = _block(model, settings.first)
     _, late = _block(model, -1 if settings.last is None else settings.last)
@@ -178,8 +170,13 @@ def residual_spectra(
     generator = torch.Generator().manual_seed(settings.seed)
     device = next(model.parameters()).device
     apart = [distance for distance in settings.apart if distance < tokens.shape[1]]
+    if not apart:
+        raise ValueError(
+            f"apart is {settings.apart}: the context has {tokens.shape[1]} tokens, give shorter distances"
+        )
     sums: dict[int, JacobianSums] = {}
     pushes: Tensor | None = None
+    done = 0
     for part in tokens.split(settings.sequences):
         first, last = _streams(model, early, late, part.to(device))
         width = first.shape[2]
@@ -196,6 +193,8 @@ def residual_spectra(
                 pushed[sequence, t] = push
                 (row,) = torch.autograd.grad(last, first, pushed, retain_graph=True)
                 rows.append(torch.stack([row[sequence, t - distance] for distance in apart]))
+                done += 1
+                on_step(done, len(pushes) * settings.late_tokens * -(-len(tokens) // settings.sequences))
             J = torch.stack(rows, 2)  # (distances, sequences, rows, width)
             for distance, blocks in zip(apart, J, strict=True):
                 if distance not in sums:
@@ -238,6 +237,22 @@ def _block(model: nn.Module, index: int) -> tuple[str, nn.Module]:
     raise ValueError(f"no list of blocks in {type(model).__name__}: give a causal model of transformers")
 
 
+def _check_causal(model: nn.Module, settings: ResidualSettings, tokens: Tensor) -> None:
+    """Refuse a model in which a token changes what comes before it: its Jacobians are not those of one direction."""
+    _, late = _block(model, -1 if settings.last is None else settings.last)
+    _, early = _block(model, settings.first)
+    device = next(model.parameters()).device
+    one = tokens[:1].to(device)
+    other = one.clone()
+    other[0, -1] = one[0, 0] if one[0, 0] != one[0, -1] else (one[0, -1] + (1 if one[0, -1] == 0 else -1))
+    seen = [_streams(model, early, late, some)[1].detach()[:, :-1].double() for some in (one, other)]
+    if (seen[0] - seen[1]).abs().max() > 1e-3 * seen[0].abs().max().clamp_min(1e-30):
+        raise ValueError(
+            f"{type(model).__name__} is not causal: the last token changes the stream of those before it; give a "
+            "causal language model"
+        )
+
+
 def _late_directions(width: int, rows: int | None, generator: torch.Generator) -> Tensor:
     if rows is None or rows >= width:
         return torch.eye(width, dtype=torch.float64)
@@ -245,7 +260,12 @@ def _late_directions(width: int, rows: int | None, generator: torch.Generator) -
     return torch.linalg.qr(drawn)[0].T
 
 
-def _check(model: nn.Module, tokens: Tensor) -> None:
+def check_tokens(model: nn.Module, tokens: Tensor) -> None:
+    """Refuse tokens that the model does not take.
+
+    Raises:
+        ValueError: they are of a wrong shape or range, or the context is too long.
+    """
     if (
         tokens.ndim != 2
         or tokens.is_floating_point()

@@ -31,8 +31,9 @@ _LENSES = {
     "rotation": "in which basis do layers act sparsely on one another?",
     "channels": "through how many channels does an early layer act on a late one?",
     "compare": "cut the directions of every lens that was run, beside controls",
+    "residual-stream": "the channels of a causal transformer, given as a folder",
 }
-_LENS_USAGE = """usage: goalcut lens LENS RUN_DIRECTORY [settings]
+_LENS_USAGE = """usage: goalcut lens LENS RUN_DIRECTORY|MODEL_DIRECTORY [settings]
 
 {commands}
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _dispatch_lens(argv: list[str]) -> None:
     if not argv or argv[0] in ("-h", "--help"):
-        listing = "\n".join(f"  {name:<11}{what}" for name, what in _LENSES.items())
+        listing = "\n".join(f"  {name:<17}{what}" for name, what in _LENSES.items())
         print(_LENS_USAGE.format(commands=listing))
         sys.exit(0 if argv else 2)
     if argv[0] not in _LENSES:
@@ -75,11 +76,13 @@ def _dispatch_lens(argv: list[str]) -> None:
     import tyro
 
     from .lens_settings import LENS_COMMANDS
+    from .residual_settings import NAME, ResidualStreamCommand
 
+    kinds: dict[str, Any] = LENS_COMMANDS | {NAME: ResidualStreamCommand}
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            command = tyro.cli(LENS_COMMANDS[argv[0]], args=argv[1:], prog=f"goalcut lens {argv[0]}")
+            command = tyro.cli(kinds[argv[0]], args=argv[1:], prog=f"goalcut lens {argv[0]}")
         command.check()
     except ValueError as error:
         raise _UsageError(str(error)) from None
@@ -96,7 +99,11 @@ def _dispatch_lens(argv: list[str]) -> None:
     from . import lens_steps
 
     keep_freed_memory()
-    if argv[0] == "compare":
+    if argv[0] == NAME:
+        from .residual_steps import residual_step
+
+        residual_step(command)
+    elif argv[0] == "compare":
         lens_steps.compare_step(command)
     else:
         lens_steps.lens_step(argv[0], command)

@@ -21,7 +21,7 @@ from ..agents.procgen_run import ProcgenRun
 from ..agents.run import Run
 from ..agents.run_directory import settings_to_json
 from ..analysis.directions import Directions
-from ..analysis.lens import OnStep
+from ..analysis.lens import Findings, OnStep
 from ..analysis.lens_angles import lens_angles
 from ..analysis.lenses import LENSES, look
 from ..analysis.through_training import Course, look_through_training, times_of
@@ -63,7 +63,7 @@ def lens_step(name: str, command: LensCommand) -> None:
         name: settings_to_json(settings),
     }
     path = run.directory / "lenses" / f"{name}.json"
-    if _is_there(path, about):
+    if is_there(path, about):
         console.print(f"{path}: already there", soft_wrap=True)
     else:
         with run.locked(f"looked at through {name}"):
@@ -80,28 +80,39 @@ def lens_step(name: str, command: LensCommand) -> None:
                 )
             # The files belong together: without NAME.json the others are not looked at.
             run.path("lenses", path.name).unlink(missing_ok=True)
-            for old in path.parent.glob(f"{name}-*.safetensors"):
-                old.unlink()
-            for space, directions in found.directions.items():
-                directions.save(path.parent / f"{name}-{space}.safetensors")
             result = {
                 "lens": name,
                 "claim": LENSES[name].claim,
                 "settings": about,
                 "time_unit": run.time_unit,
-                "figures": strict(found.figures),
-                "directions": {
-                    space: {"count": len(of), "entries": of.vectors.shape[1]}
-                    for space, of in found.directions.items()
-                },
+                **save_findings(path, found),
             }
-            write_json(path, result)
+            write_json(path, result, short=True)
     if course is not None:
         _through_training(name, command, course, path)
     saved = read_json(path)
-    _print(lens_table(name, saved))
+    print_table(lens_table(name, saved))
     for table in course_tables(name, saved):
-        _print(table)
+        print_table(table)
+
+
+def save_findings(path: Path, found: Findings) -> dict[str, Any]:
+    """Save directions beside the file that is to tell of them, NAME-SPACE.safetensors.
+
+    Returns:
+        `figures` and `directions`, for that file.
+    """
+    for old in path.parent.glob(f"{path.stem}-*.safetensors"):
+        old.unlink()
+    for space, directions in found.directions.items():
+        directions.save(path.parent / f"{path.stem}-{space}.safetensors")
+    return {
+        "figures": strict(found.figures),
+        "directions": {
+            space: {"count": len(of), "entries": of.vectors.shape[1]}
+            for space, of in found.directions.items()
+        },
+    }
 
 
 def _course(run: AnyRun, command: LensCommand) -> Course | None:
@@ -133,7 +144,7 @@ def _through_training(name: str, command: LensCommand, course: Course, path: Pat
     with course.run.locked(f"looked at through {name} through training"):
         with phases(f"{name} through training") as on_step:
             found = look_through_training(course, settings, coefficient, on_step=on_step)
-        write_json(path, saved | {"through_training": {"settings": about, **strict(found)}})
+        write_json(path, saved | {"through_training": {"settings": about, **strict(found)}}, short=True)
 
 
 def compare_step(command: LensCompareCommand) -> None:
@@ -150,7 +161,7 @@ def compare_step(command: LensCompareCommand) -> None:
         "settings": settings_to_json(settings),
         "of": {f"{lens} at {one.space}": _checksum(one) for lens, of in lenses.items() for one in of},
     }
-    if _is_there(path, about["settings"], about["of"]):
+    if is_there(path, about["settings"], about["of"]):
         console.print(f"{path}: already there", soft_wrap=True)
     else:
         with run.locked("compared"):
@@ -182,9 +193,9 @@ def compare_step(command: LensCompareCommand) -> None:
                 },
                 "angles": lens_angles(comparison.directions(), settings.counts),
             }
-            write_json(path, strict(result))
+            write_json(path, strict(result), short=True)
             kept.unlink(missing_ok=True)
-    _print(compare_table(read_json(path)))
+    print_table(compare_table(read_json(path)))
 
 
 def saved_lenses(run: AnyRun) -> dict[str, list[Directions]]:
@@ -238,7 +249,7 @@ def _trained(directory: Path) -> AnyRun:
     return run
 
 
-def _is_there(path: Path, settings: dict[str, Any], of: dict[str, int] | None = None) -> bool:
+def is_there(path: Path, settings: dict[str, Any], of: dict[str, int] | None = None) -> bool:
     """Whether a result is there, whole, and was made with these settings from what is there now."""
     try:
         made = read_json(path)
@@ -254,7 +265,8 @@ def _checksum(found: Directions) -> int:
     return zlib.crc32(found.vectors.tobytes())
 
 
-def _print(made: TableOfReport) -> None:
+def print_table(made: TableOfReport) -> None:
+    """A table of the report in the terminal."""
     table = Table(title=made.caption)
     for number, heading in enumerate(made.headings):
         table.add_column(

@@ -1,37 +1,25 @@
 """Channels of a transformer's residual stream, on a small GPT-2 built from a configuration."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
+from goalcut.analysis.causal_models import load_causal, untrained_causal, windows
 from goalcut.analysis.control_networks import permuted_weights
 from goalcut.analysis.residual_stream import (
     ResidualSettings,
-    load_causal,
     residual_channels,
     residual_spectra,
 )
 
-pytest.importorskip("transformers", reason="of the extra goalcut[transformers]")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_torchvision() -> Iterator[None]:
-    """No model here needs it, and one that came with another tool may be of another build of torch."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "torchvision", None)
-        from transformers.utils.import_utils import is_torchvision_available
-
-        is_torchvision_available.cache_clear()
-        yield
+pytestmark = pytest.mark.usefixtures("without_torchvision")
 
 
 @pytest.fixture(scope="module")
-def gpt2() -> nn.Module:
+def gpt2(without_torchvision: None) -> nn.Module:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     torch.manual_seed(0)
@@ -101,6 +89,62 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no causal model at") as error:
         load_causal(tmp_path)
     assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="is no folder"):
+        load_causal(tmp_path / "nothing")
+
+
+def test_weights_that_are_pickled_or_lack_a_part_are_refused(gpt2: nn.Module, tmp_path: Path) -> None:
+    gpt2.save_pretrained(tmp_path)  # pyright: ignore[reportCallIssue]
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    save_file({name: of for name, of in weights.items() if "h.1.mlp" not in name}, file, {"format": "pt"})
+    with pytest.raises(ValueError, match=r"lack 4 that a causal model has, such as transformer\.h\.1\.mlp"):
+        load_causal(tmp_path)
+    file.unlink()
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="no causal model at"):
+        load_causal(tmp_path)
+
+
+def test_an_untrained_control_is_of_the_same_shape_and_repeats_by_its_seed(
+    gpt2: nn.Module, tokens: torch.Tensor
+) -> None:
+    state = torch.get_rng_state()
+    one, again, other = (untrained_causal(gpt2, seed=seed)(tokens).logits for seed in (0, 0, 1))
+    assert torch.equal(one, again)
+    assert not torch.allclose(one, other)
+    assert not torch.allclose(one, gpt2(tokens).logits)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_model_that_reads_backwards_as_well_is_refused(tokens: torch.Tensor) -> None:
+    from transformers import BertConfig, BertLMHeadModel
+
+    shape = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 8, "intermediate_size": 8}
+    bert = BertLMHeadModel(BertConfig(**shape, vocab_size=20))  # pyright: ignore[reportArgumentType]
+    for parameter in bert.parameters():
+        parameter.data.mul_(8)
+    with pytest.raises(ValueError, match="BertLMHeadModel is not causal"):
+        residual_channels(bert.eval(), tokens)
+
+
+def test_windows_are_spread_over_all_tokens_and_do_not_overlap() -> None:
+    cut = windows(torch.arange(103), 10, 4)
+    assert cut.shape == (4, 10)
+    assert (cut[0, 0], cut[-1, -1]) == (0, 102)
+    assert (cut[1:, 0] - cut[:-1, -1] > 0).all()
+    assert windows(torch.arange(25), 10, 4).tolist() == [list(range(10)), list(range(15, 25))]
+    with pytest.raises(ValueError, match="context is 10 and there are 9 tokens"):
+        windows(torch.arange(9), 10, 1)
+
+
+def test_progress_is_told_of_every_backward_pass(gpt2: nn.Module, tokens: torch.Tensor) -> None:
+    said: list[tuple[str, int, int]] = []
+    settings = ResidualSettings(apart=(0,), late_tokens=2, sequences=3)
+    residual_channels(gpt2, tokens, settings, on_step=lambda *step: said.append(step))
+    of = 8 * 2 * 2
+    names = ("residual stream, trained", "residual stream, permuted")
+    assert said == [(name, done, of) for name in names for done in range(1, of + 1)]
 
 
 @pytest.mark.parametrize(
@@ -136,6 +180,8 @@ def test_a_block_that_is_not_there_and_a_model_without_blocks_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="block is 7: the model has 3, from 0 to 2"):
         residual_channels(gpt2, tokens, ResidualSettings(first=7))
+    with pytest.raises(ValueError, match=r"apart is \(64,\): the context has 12 tokens"):
+        residual_spectra(gpt2, tokens, ResidualSettings(apart=(64,)))
     with pytest.raises(ValueError, match="first is 2, the last block"):
         residual_spectra(gpt2, tokens, ResidualSettings(first=2))
     with pytest.raises(ValueError, match="no list of blocks in Linear"):
