@@ -36,6 +36,8 @@ def load_causal(path: str | Path) -> nn.Module:
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise ValueError(f"no causal model at {path} ({_first_line(error)}): {_SAVED}") from None
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(f"transformers cannot load the model at {path} ({_first_line(error)})") from None
     model, told = loaded
     missing = sorted(told["missing_keys"])
     if missing:

@@ -1,5 +1,6 @@
 """The step of `goalcut lens residual-stream`: a model from a folder, tokens from a file; not done again where done."""
 
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def residual_step(command: ResidualStreamCommand) -> None:
     """Look at a model; residual-stream.json, its directions and residual-stream.html; and print the table."""
     path = command.directory / f"{NAME}.json"
     try:
-        _without_noise()
+        _ready()
         model = load_causal(command.model)
         tokens = windows(_tokens(command), command.context, command.sequences)
     except ImportError as error:
@@ -83,8 +84,12 @@ def _read(path: Path) -> str:
     return words
 
 
-def _without_noise() -> None:
-    """No bars and warnings of the library between ours."""
+def _ready() -> None:
+    """No bars and warnings of transformers between ours, and nothing of pictures.
+
+    No model of text needs torchvision, and one of another build of torch keeps transformers from importing any model.
+    """
+    sys.modules.setdefault("torchvision", None)  # pyright: ignore[reportArgumentType]
     from transformers.utils import logging
 
     logging.set_verbosity_error()

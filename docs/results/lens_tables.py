@@ -3,15 +3,17 @@
     python docs/results/lens_tables.py runs/default-0 runs/default-1 runs/default-2
 
 Reads lenses/*.json of runs that differ in their seed alone, all of mazes or all of digits, and prints Markdown: per
-lens its headline figures, each beside its controls, and what its cuts do beside those of random subspaces. A cell is
-the median over seeds with the lowest and highest; "above" counts the seeds in which a figure lies above all of its
-controls.
+lens its headline figures, each beside its controls, what it found through training where it was asked to
+(`--through-training`), and what its cuts do beside those of random subspaces. A cell is the median over seeds with the
+lowest and highest; "above" counts the seeds in which a figure lies above all of its controls.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from course_rows import COURSES
 from lens_rows import LENSES, Block, compare
 from tables import header, row
 
@@ -96,8 +98,37 @@ def tables(runs: Sequence[Run | DigitRun], k: int = 10) -> str:
         ]
         told_of = [over_runs(blocks) for blocks in zip(*per_run, strict=True)]
         missing = [f"Without seeds {', '.join(lacking)}."] if lacking else []
-        said.append("\n\n".join([f"## {name}", *missing, *told_of]))
+        courses = (
+            _through_training(name, dict(zip(seeds, paths, strict=True)), files) if name in COURSES else []
+        )
+        said.append("\n\n".join([f"## {name}", *missing, *told_of, *courses]))
     return "\n\n".join(said)
+
+
+def _through_training(
+    name: str, paths: Mapping[int, Path], files: Mapping[Path, Mapping[str, Any]]
+) -> list[str]:
+    """What one lens found through training; nothing where it was asked of no run.
+
+    Raises:
+        ValueError: it was asked with different settings.
+    """
+    courses = {
+        path: saved["through_training"] for path, saved in files.items() if saved.get("through_training")
+    }
+    if not courses:
+        return []
+    first = next(iter(courses))
+    for path, course in courses.items():
+        if course["settings"] != courses[first]["settings"]:
+            raise ValueError(
+                f"{path} has other settings through training than {first}: run {name} again, alike"
+            )
+    lacking = [str(seed) for seed, path in paths.items() if path not in courses]
+    missing = [f"Without seeds {', '.join(lacking)}."] if lacking else []
+    per_run = [COURSES[name](course) for course in courses.values()]
+    told_of = [over_runs(blocks) for blocks in zip(*per_run, strict=True)]
+    return [f"### {name} through training", *missing, *told_of]
 
 
 def main() -> None:

@@ -331,7 +331,11 @@ def test_tables_over_seeds_tell_of_every_lens(
 
 @pytest.mark.parametrize("kind", RUNS)
 def test_a_lens_tells_of_training_where_it_is_asked_to(
-    looked: dict[str, Path], kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    looked: dict[str, Path],
+    kind: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = Path(shutil.copytree(looked[kind], tmp_path / kind))
     without = write_report(run).read_text()
@@ -352,6 +356,10 @@ def test_a_lens_tells_of_training_where_it_is_asked_to(
         assert goalcut(*command) == 0
         assert path.read_bytes() == whole
         assert "through training already there" in capfd.readouterr().err.replace("\n", " ")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs" / "results"))
+    tables = importlib.import_module("lens_tables").tables([open_run(run)], k=3)
+    for name in THROUGH:
+        assert f"### {name} through training" in tables
     text = write_report(run).read_text()
     for said in (
         "The ansatz through training",

@@ -71,8 +71,11 @@ def test_every_distance_stands_beside_untrained_and_permuted_weights(looked: Pat
 def test_the_page_tells_the_figures_of_the_file(looked: Path) -> None:
     page = (looked / "residual-stream.html").read_text()
     assert page.count('class="plot"') == 5
-    for name in ("same token, trained", "4 tokens apart, permuted", "1 token apart, untrained"):
-        assert name in page
+    models = json.loads((looked / "residual-stream.json").read_text())["figures"]["models"]
+    for apart, said in (("0", "same"), ("1", "1"), ("4", "4")):
+        row = page.split(f'<th scope="row">{said}</th>')[1].split("</tr>")[0]
+        for name in ("trained", "untrained", "permuted"):
+            assert f">{models[name][apart]['ranks']['stacked']['participation']:.3g}<" in row
 
 
 def test_numbers_of_tokens_stand_for_the_text_and_nothing_is_done_twice(
@@ -82,7 +85,7 @@ def test_numbers_of_tokens_stand_for_the_text_and_nothing_is_done_twice(
     numbers.write_text("\n".join(str(WORDS.index(word)) for word in text.read_text().split()))
     assert goalcut(model, "--tokens", numbers, "--out", tmp_path, *TINY) == 0
     said = capfd.readouterr().out
-    assert all(word in said for word in ("same", "trained", "permuted", "residual-stream.html"))
+    assert all(word in said for word in ("same", "untrained", "permuted", "residual-stream.html"))
     path = tmp_path / "residual-stream.json"
     assert json.loads(path.read_text()) == json.loads((looked / path.name).read_text())
     before = path.stat().st_mtime_ns

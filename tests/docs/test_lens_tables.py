@@ -144,6 +144,119 @@ def test_of_digits_the_best_one_is_chosen_on_tuning_data_and_the_mean_is_over_al
     assert found[4] == "0.45"
 
 
+TIMES = [0, 10, 20, 30]
+
+
+def course(**found: Any) -> dict[str, Any]:
+    return {"settings": {"times": TIMES}, "times": TIMES, "time_unit": "rollout", **found}
+
+
+def through_training(rise: float, *, met: bool = True) -> dict[str, dict[str, Any]]:
+    """Three lenses of one run whose cosine, features and coefficient go up by so much at each time."""
+    up = [rise * place for place in range(4)]
+    cosines = [
+        {
+            "time": time,
+            "layer": layer,
+            "of": of,
+            "cosine_1": 0.2 + value,
+            "same_spectrum_1": 0.25,
+            "initial_1": 0.1,
+            "identity_by_construction": layer == "last",
+        }
+        for time, value in zip(TIMES, up, strict=True)
+        for layer in ("fc", "last")
+        for of in ("logits", "loss")
+    ]
+    turns = {"turns": 8, "coinciding": 4, "coinciding_null": 2.0, "coinciding_p": 0.1}
+    steps = {
+        **{
+            "opposing": 0.75,
+            "opposing_null": 0.5,
+            "opposing_p": 0.2,
+            "correlation": -0.4,
+            "correlation_p": 0.3,
+        },
+        **{"steps": [10, 20], "loss_steps": [20]},
+        **({"met": turns} if met else {}),
+    }
+    rows = [
+        {"time": time, "value": 5 + value, "standard_error": 0.5, "loss": 2 - value}
+        for time, value in zip(TIMES, up, strict=True)
+    ]
+    numbers = {"given": {"participation": [2 + value for value in up]}}
+    reached = {"generalization": [0.1, 0.2, 0.4, 0.3], "measured": "paid"}
+    return {
+        "ansatz": {"figures": {"summary": []}, "through_training": course(rows=cosines)},
+        "features": {
+            "figures": {"layers": {}},
+            "through_training": course(layers={"fc": numbers}, **reached),
+        },
+        "curvature": {
+            "figures": {"forms": {}, "rank": {}},
+            "through_training": course(rows=rows, landscape="regret", staircases=steps),
+        },
+    }
+
+
+def seeds_through_training(tmp_path: Path, **met: bool) -> list[Any]:
+    found = [through_training(0.1), through_training(0.2), through_training(-0.05, met=met.get("met", True))]
+    for saved in found:
+        for lens in saved.values():
+            lens["settings"] = {"inputs": 2000}
+    return [run_with(tmp_path, seed, **saved) for seed, saved in enumerate(found)]
+
+
+def test_figures_through_training_are_told_over_seeds_at_each_time(
+    lens_tables: ModuleType, tmp_path: Path
+) -> None:
+    text = lens_tables.tables(seeds_through_training(tmp_path))
+    ansatz, features, curvature = (
+        text[text.index(f"### {name} through training") :].split("\n## ")[0]
+        for name in ("ansatz", "features", "curvature")
+    )
+    assert cells(ansatz, "rollout 30")[0] == "0.50 (0.05 to 0.80)"
+    assert cells(ansatz, "rollout 30")[-1] == "2 of 3"
+    # Of the first function alone, and not of a layer in which it holds by construction.
+    assert "in last" not in ansatz
+    assert "of loss" not in ansatz
+    assert cells(ansatz, "fc") == [*("0.20 (0.20 to 0.20)", "0.50 (0.05 to 0.80)", "1.00 (−1.00 to 1.00)")]
+    assert cells(features, "rollout 30") == ["0.30 (0.30 to 0.30)", "2.30 (1.85 to 2.60)"]
+    assert cells(features, "fc")[:2] == ["0.80 (−0.80 to 0.80)", "1.00 (−1.00 to 1.00)"]
+    assert cells(curvature, "rollout 30") == ["5.3 (4.85 to 5.6)", "0.5 (0.5 to 0.5)", "1.7 (1.4 to 2.15)"]
+    assert cells(curvature, "intervals in which one falls and the other rises") == [
+        *("0.750 (0.750 to 0.750)", "0.500 (0.500 to 0.500)", "0.200 (0.200 to 0.200)", "3 of 3")
+    ]
+    assert cells(curvature, "share of profiles' turns at steps of the coefficient")[:2] == [
+        *("0.500 (0.500 to 0.500)", "0.250 (0.250 to 0.250)")
+    ]
+
+
+def test_a_run_without_profiles_or_without_a_course_is_left_out_and_counted(
+    lens_tables: ModuleType, tmp_path: Path
+) -> None:
+    runs = seeds_through_training(tmp_path, met=False)
+    plain = through_training(0.1)["ansatz"] | {"settings": {"inputs": 2000}}
+    del plain["through_training"]
+    text = lens_tables.tables([*runs, run_with(tmp_path, 7, ansatz=plain)])
+    said = "share of profiles' turns at steps of the coefficient"
+    assert cells(text, said)[0] == "0.500 (0.500 to 0.500), 2 of 3"
+    ansatz = text[text.index("### ansatz through training") :]
+    assert ansatz.startswith("### ansatz through training\n\nWithout seeds 7.")
+    alone = lens_tables.tables([run_with(tmp_path, 8, ansatz=plain)])
+    assert "through training" not in alone
+
+
+def test_courses_of_different_times_are_refused(lens_tables: ModuleType, tmp_path: Path) -> None:
+    runs = seeds_through_training(tmp_path)
+    path = runs[2].directory / "lenses" / "features.json"
+    saved = json.loads(path.read_text())
+    saved["through_training"]["settings"] = {"times": [0, 1]}
+    path.write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match=r"features.json has other settings through training than"):
+        lens_tables.tables(runs)
+
+
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
