@@ -22,6 +22,8 @@ from .subject_checks import check_subject
 from .tight_frame import frame
 
 _RANKS = (1, 2, 5, 10, 20)
+_OVERLAP = 5
+"""The summary tells of the overlap of so many singular vectors, fewer where W has no more."""
 _VANISHES = 1e-10
 """Of the mean squared gradient of the network's outputs: what rounding in float32 leaves of a gradient of zero."""
 
@@ -250,12 +252,27 @@ def _summary(layers: Mapping[str, Any]) -> list[dict[str, Any]]:
                 row[f"beyond_controls_{p}"] = bool(
                     found["cosine"] > max(found["same_spectrum"] + margin, found["initial"])
                 )
-            if summed["movement"]:
-                moved = summed["movement"]["uncentred"]["1"]
-                row |= {"movement_1": moved["cosine"], "movement_same_spectrum_1": moved["same_spectrum"]}
+            for p, found in summed["ansatz"].get("centred", {}).items():
+                row |= {f"centred_{p}": found["cosine"], f"centred_same_spectrum_{p}": found["same_spectrum"]}
+            for p, moved in (summed["movement"] or {"uncentred": {}})["uncentred"].items():
+                row |= {
+                    f"movement_{p}": moved["cosine"],
+                    f"movement_same_spectrum_{p}": moved["same_spectrum"],
+                }
+            k = max(int(k) for k in summed["overlaps"] if int(k) <= _OVERLAP)
+            overlap = summed["overlaps"][str(k)]
+            row |= {
+                "overlap_k": k,
+                "overlap": overlap["overlap"],
+                "overlap_same_spectrum": overlap["same_spectrum"],
+            }
             held = summed["frame"]["uncentred"]
             row |= {
-                name: held[name] for name in ("dimensions", "effective_rank", "distance", "condition_number")
+                name: held[name]
+                for name in (
+                    *("dimensions", "lower", "upper", "condition_number"),
+                    *("effective_rank", "distance"),
+                )
             }
             # The last layer's outputs are f themselves: N is the identity, and the ansatz empty.
             row["identity_by_construction"] = held["distance"] < 1e-6

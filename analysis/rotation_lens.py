@@ -32,6 +32,7 @@ from .rotation_fit import (
 )
 from .sparse_jacobian import LossName, Sparsity, sparsity_loss
 from .subject import Subject
+from .subject_checks import check_subject
 from .superposition import superposition_table
 
 _STARTS: tuple[str, ...] = get_args(StartName)
@@ -123,7 +124,8 @@ def rotation(
         on inputs fitted on and held out), `one_input`, `apart`, `controls`, `last_layer`, `function`, `images`, `toy`.
 
     Raises:
-        ValueError: a layer is unknown, not called or cannot be rotated; values are not finite; too few inputs.
+        ValueError: a layer is unknown, not called or cannot be rotated; values are not finite; too few inputs; controls
+            cannot be trained on the loss.
     """
     settings = settings or RotationSettings()
     if len(subject) < 2 * settings.inputs:
@@ -132,6 +134,8 @@ def rotation(
         )
     exact = in_float64(subject)
     nodes = chain_nodes(exact, settings.layers)
+    if settings.control_updates and subject.targets:
+        check_subject(subject)  # the loss is what controls are trained on
     on_step("Jacobians of all pairs of layers", 0, 1)
     sizes = {"inputs": settings.inputs, "blocks": settings.blocks, "seed": settings.seed}
     chain = jacobian_chain(exact, nodes, **sizes)

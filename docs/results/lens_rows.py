@@ -62,7 +62,20 @@ def ansatz(figures: Mapping[str, Any]) -> list[Block]:
         if not of["identity_by_construction"]
     }
     caption = "Cosine of the movement with M, and how far N is from a tight frame (0)"
-    return [*blocks, Block(caption, rows, "W − W_0", ("same spectrum",))]
+    blocks.append(Block(caption, rows, "W − W_0", ("same spectrum",)))
+    left: Rows = {}
+    for layer, of in (figures.get("layers") or {}).items():
+        sides = {"E[zzᵀ]": dig(of, "left", "outputs", "uncentred")}
+        sides |= {f"N of {f}": found for f, found in (dig(of, "left", "gradients") or {}).items()}
+        for against, found in sides.items():
+            if found:
+                left[f"{layer}, {against}"] = {
+                    "W": dig(found, "1", "cosine"),
+                    "same spectrum": dig(found, "1", "same_spectrum"),
+                    "W_0": dig(found, "1", "initial"),
+                }
+    caption = "The mirror image: cosine of WWᵀ with second moments of pre-activations and of their gradients"
+    return [*blocks, Block(caption, left, "W", ("same spectrum", "W_0"))]
 
 
 def curvature(figures: Mapping[str, Any]) -> list[Block]:
@@ -96,6 +109,17 @@ def curvature(figures: Mapping[str, Any]) -> list[Block]:
         "here": dig(figures, "learning_coefficient", "value"),
         "control": dig(figures, "learning_coefficient", "quadratic"),
     }
+    whole: Rows = {}
+    for place, share in enumerate(finites(dig(figures, "spectrum", "loss", "floors_over_largest"))):
+        whole[f"ε = {short(share)} λ_1"] = {
+            f"{said}{which}": _first(_list_at(dig(figures, "spectrum", matrix, name), place))
+            for name, said in (
+                ("effective_dimension", "effective dimension"),
+                ("log_volume_share", "log volume"),
+            )
+            for matrix, which in (("loss", ""), ("loss_untrained", ", untrained"))
+        }
+    caption = "Effective dimension of G, and log volume of the basin over a ball of precision ε"
     return [
         Block(
             "The loss around θ; what the control is stands after the semicolon",
@@ -103,7 +127,8 @@ def curvature(figures: Mapping[str, Any]) -> list[Block]:
             "here",
             ("control",),
             None,
-        )
+        ),
+        Block(caption, whole, digits=None),
     ]
 
 
@@ -170,11 +195,29 @@ def rotation(figures: Mapping[str, Any]) -> list[Block]:
         "matched": last["matched_with_identity"],
         "chance": dig(last, "chance", "mean"),
     }
+    one: Rows = {
+        said: {
+            "on that input": dig(figures, "one_input", name, "there"),
+            "on held-out inputs": dig(figures, "one_input", name, "held_out"),
+        }
+        for name, said in (
+            *(("fitted_to_one", "fitted to one input"), ("fitted_to_many", "fitted to many")),
+            ("neurons", "neurons"),
+        )
+    }
+    toy: Rows = {
+        f"{of['features']} features, {of['hidden']} dimensions, {of['sparsity']:g} of them zero": {
+            name: of[name] for name in ("kept", "found", "matched", "chance")
+        }
+        for of in figures.get("toy") or []
+    }
     lower = f"Sparsity loss ({dig(figures, 'loss', 'name')}; lower is sparser)"
     return [
         Block(f"{lower} of each basis", losses, digits=3),
         Block(f"{lower} on held-out inputs, of each network", gains, digits=3),
         Block("Matched cosine of bases fitted apart, from random starts", matched, "matched", ("chance",)),
+        Block(f"{lower} of bases fitted to one input and to many", one, digits=3),
+        Block("Rotations of toy autoencoders whose features are known", toy, "matched", ("chance",)),
     ]
 
 
@@ -279,6 +322,10 @@ def _first(values: Any) -> float | None:
 def _at(values: Any, place: int) -> float | None:
     known = finites(values)
     return known[place] if place < len(known) else None
+
+
+def _list_at(values: Any, place: int) -> Any:
+    return values[place] if isinstance(values, list) and place < len(values) else None
 
 
 def _mean(values: Any) -> float | None:

@@ -285,6 +285,24 @@ def test_too_few_inputs_to_hold_some_out_are_refused(digits: Subject) -> None:
         rotation(digits)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"loss": lambda given, targets: given.sum()},
+            r"the loss is \(\) for 8 inputs: give one number per input",
+        ),
+        ({"targets": {"label": torch.zeros(3).long()}}, "target 'label' has 3 entries for"),
+    ],
+)
+def test_controls_that_cannot_be_trained_are_refused_in_one_line(
+    digits: Subject, change: dict, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said) as error:
+        rotation(replace(digits, **change), ROTATION)
+    assert "\n" not in str(error.value)
+
+
 def test_invertible_rotations_leave_the_function_as_well(digits: Subject) -> None:
     found = rotation(digits, replace(ROTATION, kind="invertible", control_updates=0))
     assert found.figures["loss"]["kind"] == "invertible"
