@@ -4,11 +4,13 @@ import gzip
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from emulated_device import emulated_cuda, why_not
 
 from goalcut.envs.digits import Digits, load_digits
 
@@ -59,3 +61,23 @@ def browser() -> Iterator[Any]:
         browser = started.chromium.launch(executable_path=str(chromium), args=arguments, timeout=180_000)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def emulated() -> Iterator[str]:
+    """The name of a device that is emulated: it computes, and draws, what the CPU does, and refuses to be mixed."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    with emulated_cuda():
+        yield "cuda"
+
+
+@pytest.fixture
+def gpu() -> Iterator[str]:
+    """The name of a GPU: a real one if there is one, else the emulated one."""
+    there = torch.cuda.is_available()
+    if not there and why_not() is not None:
+        pytest.skip(f"no GPU here, and {why_not()}")
+    with nullcontext() if there else emulated_cuda():
+        yield "cuda"
