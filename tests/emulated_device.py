@@ -16,7 +16,7 @@ is refused only where it meets a tensor of the right one, and in a backward hook
 """
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,7 +26,6 @@ from weakref import WeakValueDictionary
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 aten = torch.ops.aten
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
@@ -101,7 +100,7 @@ class _Emulation(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        leaves = tree_leaves((args, kwargs))
+        leaves = [*_leaves(args), *_leaves(kwargs.values())]
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         if func not in _CROSSES:
             _refuse_two_devices(func, args, kwargs, tensors)
@@ -120,13 +119,13 @@ class _Emulation(TorchDispatchMode):
         of = {id(tensor.content): tensor for tensor in tensors if isinstance(tensor, DeviceTensor)}
         if func is aten._efficientzerotensor.default:  # it has no content to wrap
             func = aten.zeros.default
-        out = func(*tree_map(_on_cpu, args), **tree_map(_on_cpu, kwargs))
+        out = func(*map(_on_cpu, args), **{name: _on_cpu(value) for name, value in kwargs.items()})
         if (
             torch.Tag.inplace_view in func.tags and device == INNER
         ):  # the wrapper gets the shape of the content
             with torch._C._DisableTorchDispatch():
                 func(*args, **kwargs)
-        return tree_map(lambda leaf: _wrapped(func, leaf, of), out) if device == INNER else out
+        return _wrapped(func, out, of) if device == INNER else out
 
 
 def _refuse_two_devices(func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> None:
@@ -150,20 +149,32 @@ def _said(device: torch.device) -> torch.device:
     return CUDA if device == INNER else device
 
 
-def _on_cpu(leaf: Any) -> Any:
-    if isinstance(leaf, DeviceTensor):
-        return leaf.content
-    return CPU if isinstance(leaf, torch.device) and leaf == INNER else leaf
+def _leaves(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        else:
+            yield value
 
 
-def _wrapped(func: Any, leaf: Any, of: dict[int, DeviceTensor]) -> Any:
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, DeviceTensor):
+        return value.content
+    if isinstance(value, list | tuple):
+        return [_on_cpu(one) for one in value]
+    return CPU if isinstance(value, torch.device) and value == INNER else value
+
+
+def _wrapped(func: Any, value: Any, of: dict[int, DeviceTensor]) -> Any:
     """The tensor of the device whose content this is: the very one, if it was changed in place."""
-    if not isinstance(leaf, torch.Tensor):
-        return leaf
-    made = of.get(id(leaf))
+    if isinstance(value, list | tuple):
+        return type(value)(_wrapped(func, one, of) for one in value)
+    if not isinstance(value, torch.Tensor):
+        return value
+    made = of.get(id(value))
     if made is None:
-        return DeviceTensor(leaf)
-    if (made.shape, made.stride()) != (leaf.shape, leaf.stride()):
+        return DeviceTensor(value)
+    if made.shape != value.shape or made.stride() != value.stride():
         raise NotImplementedError(f"{func}: the emulation cannot give a tensor another size in place")
     return made
 
@@ -183,12 +194,12 @@ class _Names(TorchFunctionMode):
                 args = (args[0].cpu(),)
             elif func in (torch.Tensor.untyped_storage, torch.Tensor.data_ptr):
                 args = (args[0].content,)
-        out = func(*tree_map(_inner, args), **tree_map(_inner, kwargs or {}))
+        out = func(*map(_inner, args), **{name: _inner(value) for name, value in (kwargs or {}).items()})
         return _said(out) if isinstance(out, torch.device) else out
 
 
-def _inner(leaf: Any) -> Any:
-    return INNER if isinstance(leaf, str | torch.device) and str(leaf) in ("cuda", "cuda:0") else leaf
+def _inner(value: Any) -> Any:
+    return INNER if isinstance(value, str | torch.device) and str(value) in ("cuda", "cuda:0") else value
 
 
 def _of_inner_type(does: Callable[..., Any]) -> Callable[..., Any]:
