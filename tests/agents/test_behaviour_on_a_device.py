@@ -15,13 +15,12 @@ from goalcut.agents.parameters import flat_parameters, named_parameters_of, para
 from goalcut.agents.sampled_behaviour import SampledBehaviour, behaviour_of_world
 from goalcut.envs import CheeseInCorner, World, plane_names
 from goalcut.envs.digits import load_digits
-from goalcut.envs.worlds import FollowMe, KeysAndChests, Lava, StarsAndCheese
+from goalcut.envs.worlds import KeysAndChests, Lava, StarsAndCheese
 
 WORLDS: dict[str, World] = {
     "corner": CheeseInCorner(size=9, corner_size=5),
     "stars": StarsAndCheese(size=5),
     "keys": KeysAndChests(size=5),
-    "follow-me": FollowMe(size=5, guide_steps=12, layout="open"),
     "lava": Lava(size=5),
 }
 DEVICES = ("cpu", "cuda")
@@ -29,7 +28,7 @@ DEVICES = ("cpu", "cuda")
 
 def agent(world: World) -> torch.nn.Module:
     """An untrained network made to have opinions, so that behaviour is not uniform."""
-    network = build_network("conv", (len(plane_names(world)), world.size, world.size), 4, seed=0)
+    network = build_network("mlp", (len(plane_names(world)), world.size, world.size), 4, seed=0)
     with torch.no_grad():
         network.actor.weight *= 100
     return network
@@ -39,7 +38,7 @@ def agent(world: World) -> torch.nn.Module:
 def test_exact_measures_and_their_gradients_are_those_of_the_cpu(world: World, gpu: str) -> None:
     measured, best, chance, gradients = {}, {}, {}, {}
     for device in DEVICES:
-        behaviour = ExactBehaviour.of_world(world, 6, seed=0, split="test", time_limit=20, device=device)
+        behaviour = ExactBehaviour.of_world(world, 2, seed=0, split="test", time_limit=20, device=device)
         network = agent(world).to(device)
         layout = parameter_layout(network)
         theta = flat_parameters(network).detach().requires_grad_()
@@ -66,7 +65,7 @@ def test_sampled_measures_are_those_of_the_cpu(world: World, emulated: str) -> N
     measured, best = {}, {}
     for device in DEVICES:
         behaviour = behaviour_of_world(
-            world, 5, seed=0, split="test", time_limit=10, most_states=10, episodes=4, device=device
+            world, 3, seed=0, split="test", time_limit=8, most_states=10, episodes=2, device=device
         )
         assert isinstance(behaviour, SampledBehaviour)
         measured[device] = behaviour.measure(network_policy(agent(world).to(device)))
