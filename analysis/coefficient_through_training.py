@@ -140,12 +140,13 @@ def regret_losses(
 
     Args:
         world: the card.
-        network: the architecture; its own parameters do not matter.
+        network: the architecture, on the device that θ will be on; its own parameters do not matter.
         levels: how many.
         seed: of the levels.
         time_limit: steps of a walk.
     """
-    graph = StateGraph(make_levels(world, levels, seed=seed, split="train", distribution=TRAINING))
+    made = make_levels(world, levels, seed=seed, split="train", distribution=TRAINING)
+    graph = StateGraph(made, next(network.parameters()).device)
     horizon = default_time_limit(world.size) if time_limit is None else time_limit
     layout = parameter_layout(network)
     start = graph.start.to(torch.float32)

@@ -158,7 +158,7 @@ def _coefficients(course: Course, settings: CoefficientSettings, on_step: OnStep
     """λ̂ of a maze's regret, or of a classifier's loss, at each time, and whether it rises where that falls."""
     run, subjects = course.run, dict(course.subjects())
     if isinstance(run, Run):
-        network, world, limit = run.network(0), run.settings.world, run.settings.time_limit
+        network, world, limit = run.network(0).to(course.device), run.settings.world, run.settings.time_limit
         landscape = "regret on training levels"
         regret = regret_losses(world, network, settings.levels, seed=course.seed, time_limit=limit)
         samples = settings.levels
