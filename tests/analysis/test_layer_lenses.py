@@ -1,7 +1,6 @@
 """The lenses features, rotation and channels, from a subject to findings."""
 
 import json
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -307,26 +306,3 @@ def test_invertible_rotations_leave_the_function_as_well(digits: Subject) -> Non
     found = rotation(digits, replace(ROTATION, kind="invertible", control_updates=0))
     assert found.figures["loss"]["kind"] == "invertible"
     assert found.figures["function"]["largest"] < 1e-10
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
-@pytest.mark.parametrize("lens", ["features", "rotation", "channels"])
-def test_a_gpu_gives_the_directions_of_the_cpu(lens: str, digits: Subject) -> None:
-    there = replace(
-        digits,
-        network=deepcopy(digits.network).cuda(),
-        untrained=deepcopy(digits.untrained).cuda(),
-        inputs=digits.inputs.cuda(),
-        targets={name: values.cuda() for name, values in digits.targets.items()},
-        labels={name: values.cuda() for name, values in digits.labels.items()},
-    )
-
-    def run(subject: Subject) -> Findings:
-        if lens == "features":
-            return features(subject, FEATURES)
-        return rotation(subject, ROTATION) if lens == "rotation" else channels(subject, CHANNELS)
-
-    on_cpu, on_gpu = run(digits).directions, run(there).directions
-    for name, here in on_cpu.items():
-        assert here.vectors.shape == on_gpu[name].vectors.shape
-        np.testing.assert_allclose(on_gpu[name].singular_values, here.singular_values, rtol=0.1)
