@@ -192,8 +192,12 @@ class Judge:
 
     def network_at(self, theta: Tensor) -> Network:
         """The network with parameters θ, differentiable in them."""
-        values = named_parameters_of(theta.to(next(self.network.parameters()).device), self._layout)
+        values = self.parameters_at(theta)
         return lambda inputs: functional_call(self.network, values, (inputs,))
+
+    def parameters_at(self, theta: Tensor) -> dict[str, Tensor]:
+        """θ as the network's named parameters, on its device; differentiable in θ."""
+        return named_parameters_of(theta.to(next(self.network.parameters()).device), self._layout)
 
     @cached_property
     def _bootstrap(self) -> Bootstrap:

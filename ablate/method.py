@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..agents.parameters import named_parameters_of, parameter_layout
 from ..analysis.directions import Directions
 from .activations import EditedNetwork, Edits
 from .cuts import cut_parameters, orthonormal, relative_norm, scaled_step
@@ -29,8 +28,7 @@ class Change:
         theta = judge.theta if self.theta is None else self.theta
         if not self.edits:
             return judge.network_at(theta)
-        values = named_parameters_of(theta, parameter_layout(judge.network))
-        return EditedNetwork(judge.network, self.edits, values)
+        return EditedNetwork(judge.network, self.edits, judge.parameters_at(theta))
 
     def relative_norm(self, judge: Judge, inputs: Tensor) -> float:
         """‖Δθ‖ / ‖θ − θ_0‖; where only activations are edited, ‖Δh‖ / ‖h‖ over inputs."""

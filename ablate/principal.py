@@ -24,8 +24,8 @@ def principal_directions(rows: Tensor, count: int | None = None, **fields: objec
     strong = int((strengths > 1e-7 * strengths[:1].clamp_min(1e-300)).sum())
     kept = strong if count is None else min(count, strong)
     return Directions(
-        vectors=vectors[:kept].float().numpy(),
-        singular_values=strengths[:kept].numpy(),
+        vectors=vectors[:kept].float().cpu().numpy(),
+        singular_values=strengths[:kept].cpu().numpy(),
         profiles=np.zeros((0, kept)),
         **fields,  # pyright: ignore[reportArgumentType]
     )

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from ..agents.parameters import named_parameters_of, parameter_layout
 from .activations import EditedNetwork
 from .edits import ProjectOut, as_rows
 from .goal import Goal
@@ -36,12 +35,12 @@ def tune_projection(
     """
     judge = judges[0]
     loss_of = TuningLoss(judges, goal)
-    values = named_parameters_of(judge.theta, parameter_layout(judge.network))
+    values = judge.parameters_at(judge.theta)
     rows, _ = as_rows(activations, cut.vectors.shape[1])
     rows = rows.reshape(-1, rows.shape[-1])
     moved = rows if cut.mean is None else rows - cut.mean.to(rows)
     # Of orthonormal directions ‖Δh‖² is the sum of α_k² times what lies along each.
-    along = (moved @ cut.vectors.to(rows).T).square().sum(0) / rows.square().sum()
+    along = ((moved @ cut.vectors.to(rows).T).square().sum(0) / rows.square().sum()).cpu()  # where doses are
 
     def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
         network = EditedNetwork(judge.network, {layer: replace(cut, dose=doses)}, values)
