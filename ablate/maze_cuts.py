@@ -101,6 +101,7 @@ class MazeAblation(Ablation):
         super().__init__(run, directions, settings, other)
         self.split, self.goals = split, maze_goals(run.settings.world, settings.keep_navigation)
         self._device = settings.device or run.settings.device
+        check_device(self._device)  # the run may be of another machine
         self._applied = settings.applied
         self.tuned_among = with_applied(run, directions, settings.applied)
         held_out = levels_judged_on(settings.judged_on)

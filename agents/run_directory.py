@@ -8,6 +8,7 @@ import subprocess
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -40,8 +41,11 @@ class Settings(Protocol):
 S = TypeVar("S", bound=Settings)
 
 
+_of_any_machine: ContextVar[bool] = ContextVar("of_any_machine", default=False)
+
+
 def check_device(name: str) -> None:
-    """Refuse a device that torch does not know or does not see.
+    """Refuse a device that torch does not know or does not see; of settings read from a run only what it does not know.
 
     Raises:
         ValueError: with what to give instead.
@@ -52,7 +56,8 @@ def check_device(name: str) -> None:
         raise ValueError(f"device is {name!r}: give 'cpu', 'cuda' or 'cuda:0'") from None
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device is {name!r}: goalcut runs on 'cpu' and 'cuda'")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    unseen = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
+    if unseen and not _of_any_machine.get():
         raise ValueError(f"device is {name!r}, but torch sees {torch.cuda.device_count()} GPUs: give 'cpu'")
 
 
@@ -75,6 +80,8 @@ class RunDirectory(Generic[S]):
     def __init__(self, directory: Path):
         self.directory = Path(directory)
         config = self.config = read_json(self.directory / "config.json")
+        # A run that was trained on a GPU is looked at where there is none, too.
+        before = _of_any_machine.set(True)
         try:
             if config["format"] != FORMAT:
                 raise RunFileError(
@@ -91,6 +98,8 @@ class RunDirectory(Generic[S]):
             if isinstance(error, RunFileError):
                 raise
             raise RunFileError(f"{self.directory / 'config.json'} is damaged ({error}); restore it") from None
+        finally:
+            _of_any_machine.reset(before)
 
     @classmethod
     def create(cls, directory: Path, settings: S) -> Self:

@@ -18,7 +18,7 @@ from ..ablate.table import save_table
 from ..agents.files import RunFileError, read_json, write_json
 from ..agents.open_run import MazeRun
 from ..agents.rollout_run import HeldOut
-from ..agents.run_directory import RunDirectory, settings_to_json
+from ..agents.run_directory import RunDirectory, check_device, settings_to_json
 from ..analysis.directions import Directions
 
 EVALUATION, ANALYSIS, ABLATION = "evaluation.json", "analysis/analysis.json", "ablation/table.json"
@@ -44,8 +44,12 @@ def evaluated(
         split: which levels.
         level_seed: of the levels.
         device: where networks are asked; default where the run was trained.
+
+    Raises:
+        ValueError: this machine has no such device.
     """
     device = device or run.settings.device
+    check_device(device)
     behaviour = run.behaviour(levels, split=split, seed=level_seed, device=device)
     theta_0, theta = run.parameters_after(0), run.parameters_after() if theta is None else theta
     judge = Judge(run.network(0).to(device), MazeBehaviour(behaviour), theta_0, theta)
