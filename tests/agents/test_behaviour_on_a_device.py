@@ -57,6 +57,7 @@ def test_exact_measures_and_their_gradients_are_those_of_the_cpu(world: World, g
     for of in (measured, best, chance):
         assert list(of["cuda"]) == list(of["cpu"]) == [measure.name for measure in world.measures]
         for name, values in of["cpu"].items():
+            assert of["cuda"][name].device.type == gpu
             torch.testing.assert_close(of["cuda"][name].cpu(), values, rtol=1e-5, atol=1e-6)
 
 
