@@ -44,7 +44,8 @@ class AblateSettings(CutSettings):
         curve_levels: held-out levels that the dose–response curves use.
         keep_navigation: weight, in tuning, of what is lost of finding the way.
         applied: tuned cuts also have doses for so many directions of what the optimizer applied beyond the lens's
-            directions, from the checkpoints: where training moved θ is not where its gradients pointed.
+            directions, from the checkpoints: where training moved θ is not where its gradients pointed. That reaches
+            further, but so does the same tuning over random directions.
         device: where networks are asked, and tuned through; default where the run was trained.
         profile_cuts: whether directions are also chosen by their profile alone; else doses are tuned and that is all.
         judged_on: `report` levels, or `development` ones to choose recipes by: of the split of tuning levels, others
@@ -55,7 +56,7 @@ class AblateSettings(CutSettings):
     tuning_levels: int = 800
     curve_levels: int = 100
     keep_navigation: float = KEEP_NAVIGATION
-    applied: int = 160
+    applied: int = 0
     device: str | None = None
     profile_cuts: bool = True
     judged_on: JudgedOn = "report"

@@ -13,7 +13,7 @@ from .ablation import TUNING_BATCHES
 from .goal import Goal
 from .judge import Network
 
-KEEP_NAVIGATION = 1.8
+KEEP_NAVIGATION = 1.6
 """Weight, in tuning, of what is lost of finding the way, beside one of each goal."""
 _LEVELS_OF_A_BATCH = 20
 CHOOSING_SEED = 999

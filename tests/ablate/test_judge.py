@@ -15,7 +15,7 @@ from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 from goalcut.envs.generator import Split
 
 WORLD = CheeseInCorner(size=5, corner_size=3)
-GOALS = {goal.name: goal for goal in maze_goals(WORLD, keep_navigation=1.0)}
+GOALS = {goal.name: goal for goal in maze_goals(WORLD)}
 
 
 @pytest.fixture(scope="module")

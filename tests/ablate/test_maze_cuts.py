@@ -43,6 +43,7 @@ SETTINGS = AblateSettings(
     count=2,
     draws=2,
     doses=(0.0, 1.0),
+    applied=100,
     tune=TuneSettings(steps=3),
 )
 
