@@ -1,0 +1,82 @@
+"""Pictures of a report's parts, as README and the pages here show them.
+
+    python docs/results/pictures.py mazes RUN/report.html docs/picture.png
+    python docs/results/pictures.py figure runs/studies/cut/report.html docs/results/cut-corner.png --of cuts --number 1
+
+`mazes` is the trained agent beside its two tuned cuts; `figure` one figure of a section, the first is number 0. Wants
+the development tools (playwright) and Debian's chromium.
+"""
+
+import argparse
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+SHOWN, LEVELS, MARGIN = ("trained", "tuned: remove"), 3, 18
+_ONLY = """([board, wanted, levels]) => {
+    const cells = [...board.children];
+    const names = cells.filter(cell => cell.matches('.agent')).map(cell => cell.textContent);
+    const kept = names.map(name => wanted.some(start => name.startsWith(start)));
+    let place = 0, rows = 0;
+    for (const cell of cells) {
+        if (cell.matches('.rowhead')) { place = 0; rows++; }
+        else if (!kept[place++ % names.length]) cell.remove();
+        if (rows > levels + 1) cell.remove();
+    }
+    board.style.setProperty('--agents', kept.filter(Boolean).length);
+    board.style.width = 'fit-content';
+    for (const told of board.querySelectorAll('.controls')) told.remove();
+}"""
+
+
+def mazes(page: Page, out: Path) -> None:
+    """The board of mazes with the columns of `SHOWN` alone, and its key."""
+    board = page.locator(".board").first
+    page.evaluate(_ONLY, [board.element_handle(), SHOWN, LEVELS])
+    boxes = [
+        board.bounding_box(),
+        page.locator(".board ~ .key, .scroll:has(.board) ~ .key").first.bounding_box(),
+    ]
+    above, below = (box for box in boxes if box is not None)
+    height = below["y"] + below["height"] - above["y"]
+    clip = {
+        "x": above["x"] - MARGIN,
+        "y": above["y"] - MARGIN,
+        "width": above["width"] + 2 * MARGIN,
+        "height": height + 2 * MARGIN,
+    }
+    page.screenshot(path=out, clip=clip, full_page=True)  # pyright: ignore[reportArgumentType]
+
+
+def figure(page: Page, out: Path, section: str, number: int) -> None:
+    """One plot of a section."""
+    plot = page.locator(f"#{section} .plot").nth(number)
+    plot.scroll_into_view_if_needed()
+    plot.locator(".main-svg").first.wait_for()
+    plot.screenshot(path=out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("mazes", "figure"))
+    parser.add_argument("report", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--of", default="cuts", help="section of `figure`, as the page's links name it")
+    parser.add_argument("--number", type=int, default=0)
+    args = parser.parse_args()
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1060, "height": 900}, device_scale_factor=1.25)
+        page.goto(args.report.resolve().as_uri())
+        if args.what == "mazes":
+            mazes(page, args.out)
+        else:
+            figure(page, args.out, args.of, args.number)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
