@@ -64,6 +64,7 @@ class ProcgenGame:
         frames: (N, 64, 64, 3) uint8, what the mice see; the game's own buffer, which every step overwrites.
         rewards: (N,) float32, of the last step; its buffer too.
         first: (N,) bool, whether the last step ended an episode; its buffer too.
+        actions: (N,) int32, the buffer that it takes actions from.
 
     Raises:
         ProcgenMissingError: Procgen is not installed.
@@ -108,6 +109,7 @@ class ProcgenGame:
             render_mode="rgb_array" if large_frames else None,
         )
         self._env._reuse_arrays = True  # else every step copies all frames
+        self.actions: np.ndarray = self._env._ac["action"]
         self._buffer = self._env._ffi.new(f"char[{_LARGEST_STATE}]")
         self._bytes = memoryview(self._env._ffi.buffer(self._buffer))
         self.rewards, observed, self.first = self._env.observe()
@@ -115,11 +117,13 @@ class ProcgenGame:
 
     def act(self, actions: np.ndarray) -> None:
         """Begin to advance every copy by its action, (N,) int32; call `wait` before anything else."""
-        self._env.act(actions)
+        if actions is not self.actions:
+            self.actions[:] = actions
+        self._env._c_lib.libenv_act(self._env._c_env)  # `act` itself copies and looks at them for longer
 
     def wait(self) -> None:
         """End what `act` began: `frames`, `rewards` and `first` then hold its results."""
-        self._env.observe()
+        self._env._c_lib.libenv_observe(self._env._c_env)
 
     def read(self, index: int) -> MazeState:
         """The state of one copy."""

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from .cheese_maze import Step
-from .levels import STEPS, Level
+from .levels import Level
 from .procgen_game import (
-    ACTION_MOVES,
     CHEESE_REWARD,
     FORCE_RESET,
     FRAME,
@@ -20,14 +19,10 @@ from .procgen_game import (
     ProcgenGame,
 )
 from .procgen_levels import ProcgenLevels, levels_of, put_level
-from .procgen_state import SPACE, WALL, WORLD_SIZES, MazeState, Mode
+from .procgen_mice import FollowedMice
+from .procgen_state import WALL, WORLD_SIZES, MazeState, Mode
 
 Cheese = Literal["stock", "corner", "region"]
-_NO_CELL = -1
-_TRUE = b"\1"
-_RIGHT = 3
-# Actions that decide where the mouse looks, by moving it sideways or trying to, and which way.
-_SIDEWAYS, _RIGHTWARDS = np.isin(ACTION_MOVES, [2, _RIGHT]), ACTION_MOVES == _RIGHT
 
 
 class ProcgenMaze:
@@ -110,23 +105,12 @@ class ProcgenMaze:
         self.cheese, self.reward = cheese, reward
         self.corner_size = 1 if cheese == "corner" else corner_size
         self._frames = torch.from_numpy(self._game.frames).permute(0, 3, 1, 2)
-        # Cells are numbered through all worlds, each with a rim of wall, which spares looking for its edges.
-        width = self.size + 2
-        rim = np.arange(width**2)
-        self._deltas = np.append(STEPS @ [width, 1], 0)[ACTION_MOVES]
-        self._rims = np.arange(num_envs) * width**2
-        self._cells = np.tile(((rim // width - 1) * self.size + rim % width - 1).clip(0), num_envs)
-        self._walls = np.ones((num_envs, width, width), dtype=bool)
-        # Steps taken; when each environment was last taken up, and after how many steps of its episode.
-        self._time = 0
-        self._mouse, self._cheese, self._since, self._elapsed, self._level = (
-            np.zeros(num_envs, dtype=np.int64) for _ in range(5)
-        )
-        # The last actions, from which follows where the mouse of an episode that ends looks.
-        self._actions = np.zeros((TIME_LIMIT, num_envs), dtype=np.int32)
+        self._mice = FollowedMice(num_envs, self.size)
         self._pays = np.float32(reward)
         # Beside the mouse's place, nothing happens.
         self._no_progress, self._none_ended = torch.zeros(num_envs, dtype=torch.int64), torch.zeros(0).long()
+        self._nobody, self._one_each, self._on_cpu = bytes(num_envs), (num_envs,), self.device.type == "cpu"
+        self._actions, self._unsigned = self._game.actions, self._game.actions.view(np.uint32)
         self._no_frames = torch.empty((0, *self.observation_shape), dtype=torch.uint8)
         self._states: list[MazeState] = [self._enter(index) for index in range(num_envs)]
 
@@ -138,7 +122,7 @@ class ProcgenMaze:
     @property
     def level(self) -> Tensor:
         """Seed of the level that each environment is in, (N,) int64."""
-        return torch.from_numpy(self._level.copy()).to(self.device)
+        return torch.from_numpy(self._mice.level.copy()).to(self.device)
 
     @property
     def levels(self) -> ProcgenLevels:
@@ -184,62 +168,71 @@ class ProcgenMaze:
         Raises:
             ValueError: an action is none of these; nothing has moved then.
         """
-        chosen = actions.cpu().numpy().astype(np.int32)
         try:
-            deltas = self._deltas.take(chosen.view(np.uint32))  # as such −1 is beyond the table
-            self._game.act(chosen)
-        except (IndexError, AssertionError):
+            self._actions[:] = (actions if actions.is_cpu else actions.cpu()).numpy()
+            moves = self._mice.moves(self._unsigned)
+            if actions.shape != self._one_each:
+                raise ValueError
+        except (IndexError, ValueError):
             raise ValueError(
-                f"actions are {chosen.shape}, from {chosen.min()} to {chosen.max()}: give ({self.num_envs},) of 0 to "
-                f"{NUM_PROCGEN_ACTIONS - 1}"
+                f"actions are {tuple(actions.shape)}, from {actions.min()} to {actions.max()}: give "
+                f"({self.num_envs},) of 0 to {NUM_PROCGEN_ACTIONS - 1}"
             ) from None
-        # The game's threads are at work meanwhile. What only ended episodes need is left until one has ended.
-        self._actions[self._time % TIME_LIMIT] = chosen
-        self._time += 1
-        ahead = self._mouse + deltas
-        self._mouse = mouse = np.where(self._walls.take(ahead), self._mouse, ahead)
-        won = mouse == self._cheese
-        cells = torch.from_numpy(self._cells.take(mouse))
+        self._game.act(self._actions)
+        # The game's threads are at work meanwhile.
+        ending, given = self._mice.follow(moves)
+        step = Step(
+            observations=self._frames,
+            rewards=given.no_rewards,
+            terminated=given.won,
+            truncated=given.none,
+            mouse=given.cells,
+            progress=self._no_progress,
+            ended=self._none_ended,
+            final_observations=self._no_frames,
+        )
+        over = self._nobody
+        if ending:
+            step, over = self._ending(step)
         self._game.wait()
-        if _TRUE in won.tobytes() or _TRUE in self._game.first.tobytes():  # a tenth of the time of `any`
-            result = self._ended(won, cells)
-        else:
-            result = Step(
-                observations=self._frames,
-                rewards=torch.zeros(self.num_envs),
-                terminated=torch.from_numpy(won),
-                truncated=torch.zeros(self.num_envs, dtype=torch.bool),
-                mouse=cells,
-                progress=self._no_progress,
-                ended=self._none_ended,
-                final_observations=self._no_frames,
-            )
-        if self.device.type == "cpu":
-            return result
-        return Step(**{name: tensor.to(self.device) for name, tensor in vars(result).items()})
-
-    def _ended(self, won: np.ndarray, cells: Tensor) -> Step:
-        """The step after which some episodes ended, those `won` (N,) with the cheese; the next ones are taken up."""
-        over = self._game.first.copy()
-        ended = np.flatnonzero(over)
-        late = self._time - self._since + self._elapsed >= TIME_LIMIT
         # What the game says must be what follows from its walls: a mouse that is elsewhere would go unseen.
-        if (over != (won | late)).any() or (won[ended] != (self._game.rewards[ended] > 0)).any():
+        if self._game.first.tobytes() != over:
             raise RuntimeError("Procgen ended other episodes than its mazes say: is this an altered Procgen?")
+        if ending:
+            self._enter_next(step)
+        if self._on_cpu:
+            return step
+        return Step(**{name: tensor.to(self.device) for name, tensor in vars(step).items()})
+
+    def _ending(self, step: Step) -> tuple[Step, bytes]:
+        """The step as it is when episodes end in it, and whose do, as the game tells it."""
+        won = step.terminated.numpy()
+        over = won | self._mice.timed_out()
+        ended = np.flatnonzero(over)
         frames = np.empty((len(ended), FRAME, FRAME, 3), dtype=np.uint8)
         for number, index in enumerate(ended.tolist()):
             frames[number] = self._last_frame(index, cheese=not won[index])
-            self._states[index] = self._enter(index)
-        return Step(
-            observations=self._frames,
+        changed = Step(
+            observations=step.observations,
             rewards=torch.from_numpy(won * self._pays),
-            terminated=torch.from_numpy(won),
+            terminated=step.terminated,
             truncated=torch.from_numpy(over & ~won),
-            mouse=cells,
-            progress=self._no_progress,
+            mouse=step.mouse,
+            progress=step.progress,
             ended=torch.from_numpy(ended),
             final_observations=torch.from_numpy(frames).permute(0, 3, 1, 2),
         )
+        return changed, over.tobytes()
+
+    def _enter_next(self, step: Step) -> None:
+        """Take up the episodes that follow those which ended."""
+        ended = step.ended.numpy()
+        if (step.terminated.numpy()[ended] != (self._game.rewards[ended] > 0)).any():
+            raise RuntimeError(
+                "Procgen pays for other episodes than its mazes say: is this an altered Procgen?"
+            )
+        for index in ended.tolist():
+            self._states[index] = self._enter(index)
 
     def read(self, index: int) -> MazeState:
         """The state of one environment, to look into or to edit."""
@@ -254,7 +247,7 @@ class ProcgenMaze:
         content = state.content if isinstance(state, MazeState) else state
         whole = MazeState(content, self.mode)
         self._game.write(index, whole)
-        self._states[index] = self._take_up(index, whole)
+        self._take_up(index, whole)
 
     def place(self, index: int, level: Level) -> None:
         """Start an episode of one environment in any level: walls, cheese and mouse; the textures stay.
@@ -265,7 +258,7 @@ class ProcgenMaze:
         state = self._game.read(index)
         put_level(state, level)
         self._game.write(index, state)
-        self._states[index] = self._take_up(index, state)
+        self._take_up(index, state)
 
     def state(self) -> dict[str, Tensor]:
         """All that changes, to resume from: the games' own states (N, bytes), cut to their lengths (N,)."""
@@ -291,7 +284,7 @@ class ProcgenMaze:
         ]
         for index, game in enumerate(games):
             self._game.write(index, game)
-            self._states[index] = self._take_up(index, game)
+            self._take_up(index, game)
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copy: what to begin with, and the state to take up."""
@@ -312,51 +305,41 @@ class ProcgenMaze:
         state = self._game.read(index)
         if level_range is not None:
             state.level_range = level_range
-        if self.cheese != "stock":
-            move_cheese(state, self.corner_size)
+        cheese = state.cheese if self.cheese == "stock" else move_cheese(state, self.corner_size)
         if self.cheese != "stock" or level_range is not None:
             self._game.write(index, state, generators=False)
-        return self._take_up(index, state)
-
-    def _take_up(self, index: int, state: MazeState) -> MazeState:
-        """Note where walls, mouse and cheese of a state are."""
-        width = self.size + 2
-        self._walls[index, 1:-1, 1:-1] = state.grid == WALL
-        row, column = state.mouse
-        cheese = state.cheese
-        first = self._rims[index] + width + 1
-        self._mouse[index] = first + row * width + column
-        self._cheese[index] = _NO_CELL if cheese is None else first + cheese[0] * width + cheese[1]
-        self._since[index], self._elapsed[index] = self._time, state.elapsed
-        self._level[index] = state.level_seed
+        self._mice.take_up(index, state, cheese)
         return state
 
-    def _looks_right(self, index: int) -> bool:
-        """Where the mouse of one environment looks: where it last went sideways, or as when it was taken up."""
-        steps = np.arange(max(self._since[index], self._time - TIME_LIMIT), self._time)
-        actions = self._actions[steps % TIME_LIMIT, index]
-        turns = actions[_SIDEWAYS[actions]]
-        return bool(_RIGHTWARDS[turns[-1]]) if len(turns) else self._states[index].facing_right
+    def _take_up(self, index: int, state: MazeState) -> None:
+        """Go on from a state that was written."""
+        self._mice.take_up(index, state, state.cheese)
+        self._states[index] = state
 
     def _last_frame(self, index: int, *, cheese: bool) -> np.ndarray:
         """(64, 64, 3): what the mouse of an ended episode saw last, the cheese eaten or not."""
         state = self._states[index]
-        state.mouse = divmod(int(self._cells[self._mouse[index]]), self.size)
-        state.facing_right = self._looks_right(index)
+        state.facing_right = self._mice.looks_right(index, state)
+        state.mouse = self._mice.place(index)
         if not cheese:
             state.cheese = None
         self._spare.write(0, state, generators=False)
         return self._spare.frames[0]
 
 
-def move_cheese(state: MazeState, corner_size: int) -> None:
-    """Move a level's cheese to a free cell of its corner region, chosen by the level's seed, not under the mouse."""
-    state.cheese = None
+def move_cheese(state: MazeState, corner_size: int) -> tuple[int, int]:
+    """Move a level's cheese to a free cell of its corner region, chosen by the level's seed, not under the mouse.
+
+    Returns:
+        (row, column) of the cheese now.
+    """
     rows, columns = state.corner(corner_size)
-    free = np.flatnonzero(state.grid[rows, columns] == SPACE).tolist()
+    free = np.flatnonzero(state.grid[rows, columns] != WALL).tolist()
     width, (row, column) = columns.stop - columns.start, state.mouse
     if rows.start <= row < rows.stop and columns.start <= column < columns.stop:
         free.remove((row - rows.start) * width + column - columns.start)
     digest = hashlib.blake2b(state.level_seed.to_bytes(4, "little"), digest_size=8).digest()
     row, column = divmod(free[int.from_bytes(digest, "little") % len(free)], width)
-    state.cheese = rows.start + row, columns.start + column
+    place = rows.start + row, columns.start + column
+    state.cheese = place
+    return place

@@ -67,7 +67,7 @@ def test_mouse_and_gaze_are_where_the_game_has_them(cheese) -> None:
         for i in going_on:
             state = env.read(i)
             assert divmod(int(step.mouse[i]), env.size) == state.mouse
-            assert env._looks_right(i) == state.facing_right
+            assert env._mice.looks_right(i, env._states[i]) == state.facing_right
             moved = np.subtract(state.mouse, before[i])
             assert np.abs(moved).sum() <= 1
     assert ends > 0
@@ -83,6 +83,31 @@ def test_every_action_moves_as_the_table_says() -> None:
     moved = [tuple(np.subtract(env.read(i).mouse, (7, 7)).tolist()) for i in range(15)]
     steps = {0: (-1, 0), 1: (1, 0), 2: (0, -1), 3: (0, 1), 4: (0, 0)}
     assert moved == [steps[move] for move in ACTION_MOVES.tolist()]
+
+
+@pytest.mark.parametrize("wins", [True, False])
+def test_a_mouse_that_is_elsewhere_than_followed_is_told(wins) -> None:
+    env = maze(2)
+    level = line_level()
+    env.place(1, at(level.walls, (7, 5), (7, 6)))
+    unseen = env._game.read(1)
+    unseen.mouse = (7, 2 if wins else 7)
+    env._game.write(1, unseen)
+    with pytest.raises(RuntimeError, match="ended other episodes than its mazes say"):
+        env.step(torch.tensor([4, 7 if wins else 1]))
+
+
+def test_what_a_step_gave_is_left_alone_by_the_next() -> None:
+    env = maze(5)
+    kept, copies = [], []
+    for actions in random_actions(400, 5):
+        step = env.step(actions)
+        kept.append((step.rewards, step.terminated, step.truncated, step.mouse, step.final_observations))
+        copies.append(tuple(tensor.clone() for tensor in kept[-1]))
+        step.truncated[:] = True  # as a caller might write into what is its own
+        copies[-1][2][:] = True
+    for one, copy in zip(kept, copies, strict=True):
+        assert all(torch.equal(mine, other) for mine, other in zip(one, copy, strict=True))
 
 
 @pytest.mark.parametrize("mode", MODES)
