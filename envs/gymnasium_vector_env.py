@@ -81,7 +81,7 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ):
         self.world = world_of(world, world_settings)
         check_settings(self.world, num_levels, split, distribution, time_limit, render_mode)
-        self.autoreset_mode = _mode(autoreset_mode)
+        self.autoreset_mode = autoreset_mode_named(autoreset_mode)
         self.metadata = {
             "render_modes": RENDER_MODES,
             "render_fps": 8,
@@ -116,7 +116,8 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Start every mouse anew, or those of a mask; `seed` fixes, with the actions, all that follows."""
         super().reset(seed=seed)
         known = check_options(options, ("level", "reset_mask"))
-        which, numbers = self._mask(known.get("reset_mask")), self._numbers(known.get("level"))
+        which = mask_option(known, self.num_envs, running=self._running)
+        numbers = self._numbers(known.get("level"))
         self._maze.reseed(int(self.np_random.integers(2**63)))
         self._start(which, numbers)
         self._running = True
@@ -129,11 +130,7 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if not self._running:
             raise ResetNeeded("no episode is running: call reset() before step()")
         waiting = self._over
-        if self.autoreset_mode is AutoresetMode.DISABLED and waiting.any():
-            raise ResetNeeded(
-                f"the episodes of mice {np.flatnonzero(waiting).tolist()} are over: call reset() with the option "
-                f"'reset_mask' before step()"
-            )
+        check_over(waiting, self.autoreset_mode)
         actions = np.asarray(actions, dtype=np.int64)
         if actions.shape != (self.num_envs,):
             raise ValueError(f"actions are {actions.shape}: give one per environment, ({self.num_envs},)")
@@ -188,17 +185,6 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._settled[rows] = self._proxy.settled(self._level[rows], self._mouse[rows], progress)
         self._over = self._over & ~which
 
-    def _mask(self, mask: Any) -> np.ndarray:
-        if mask is None:
-            return np.ones(self.num_envs, dtype=bool)
-        if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.shape != (self.num_envs,):
-            raise ValueError(f"reset_mask of options is {mask}: give an array ({self.num_envs},) of bool")
-        if not mask.any():
-            raise ValueError("reset_mask of options is False everywhere: name at least one mouse")
-        if not self._running:
-            raise ResetNeeded("no episode is running: the first reset() takes no 'reset_mask'")
-        return mask.copy()
-
     def _numbers(self, chosen: Any) -> np.ndarray | None:
         if chosen is None:
             return None
@@ -234,9 +220,46 @@ class CheeseMazeVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return {"final_obs": last, "_final_obs": over.copy(), "final_info": info, "_final_info": over.copy()}
 
 
-def _mode(mode: AutoresetMode | str) -> AutoresetMode:
+def autoreset_mode_named(mode: AutoresetMode | str) -> AutoresetMode:
+    """A mode by itself or its value.
+
+    Raises:
+        ValueError: there is none of this value, naming those that there are.
+    """
     try:
         return AutoresetMode(mode)
     except ValueError as error:
         known = ", ".join(one.value for one in AutoresetMode)
         raise ValueError(f"autoreset_mode is {mode!r}: give one of {known}") from error
+
+
+def mask_option(options: dict[str, Any], num_envs: int, *, running: bool) -> np.ndarray:
+    """Which of the environments the options of a reset name, (N,) bool, a copy; without a mask all.
+
+    Raises:
+        ValueError: `reset_mask` is no mask of so many, or names none.
+        ResetNeeded: there is a mask, but nothing is `running` yet that could be left alone.
+    """
+    mask = options.get("reset_mask")
+    if mask is None:
+        return np.ones(num_envs, dtype=bool)
+    if not isinstance(mask, np.ndarray) or mask.dtype != bool or mask.shape != (num_envs,):
+        raise ValueError(f"reset_mask of options is {mask}: give an array ({num_envs},) of bool")
+    if not mask.any():
+        raise ValueError("reset_mask of options is False everywhere: name at least one mouse")
+    if not running:
+        raise ResetNeeded("no episode is running: the first reset() takes no 'reset_mask'")
+    return mask.copy()
+
+
+def check_over(over: np.ndarray, mode: AutoresetMode) -> None:
+    """Refuse a step where some episodes are over, (N,) bool, and nothing but a reset may follow.
+
+    Raises:
+        ResetNeeded: naming them.
+    """
+    if mode is AutoresetMode.DISABLED and over.any():
+        raise ResetNeeded(
+            f"the episodes of mice {np.flatnonzero(over).tolist()} are over: call reset() with the option "
+            f"'reset_mask' before step()"
+        )

@@ -143,13 +143,7 @@ class ProcgenMaze:
         Raises:
             ValueError: the seeds are not one per environment, or none of Procgen's; nothing has changed then.
         """
-        if levels is not None and (
-            levels.shape != (self.num_envs,) or levels.min() < 0 or levels.max() >= LARGEST_SEED
-        ):
-            raise ValueError(
-                f"levels are {tuple(levels.shape)}, from {int(levels.min())} to {int(levels.max())}: give "
-                f"({self.num_envs},) seeds from 0 to {LARGEST_SEED - 1}"
-            )
+        self._check_seeds(levels, self.num_envs)
         ranges = []
         for index, seed in enumerate([] if levels is None else levels.tolist()):
             state = self._game.read(index)
@@ -161,6 +155,26 @@ class ProcgenMaze:
         for index in range(self.num_envs):
             self._states[index] = self._enter(index, ranges[index] if ranges else None)
         return self.observations
+
+    def start(self, environments: Tensor, levels: Tensor | None = None) -> None:
+        """Start these environments (E,) int64 anew, as `reset` does all, and leave the others as they are.
+
+        Raises:
+            ValueError: the seeds are not one per environment, or none of Procgen's; nothing has changed then.
+        """
+        self._check_seeds(levels, len(environments))
+        for number, index in enumerate(environments.tolist()):
+            state = self._game.read(index)
+            level_range = state.level_range
+            if levels is not None:
+                seed = int(levels[number])
+                state.level_range = (seed, seed + 1)
+            # The game steps all of its copies or none, so this one takes its reset elsewhere.
+            self._spare.write(0, state)
+            self._spare.act(np.array([FORCE_RESET]))
+            self._spare.wait()
+            self._game.write(index, self._spare.read(0))
+            self._states[index] = self._enter(index, level_range)
 
     def step(self, actions: Tensor) -> Step:
         """Advance every environment by its action, (N,) int64 in 0…14.
@@ -299,6 +313,15 @@ class ProcgenMaze:
         """Free the games."""
         self._game.close()
         self._spare.close()
+
+    def _check_seeds(self, levels: Tensor | None, count: int) -> None:
+        if levels is not None and (
+            levels.shape != (count,) or (count and (levels.min() < 0 or levels.max() >= LARGEST_SEED))
+        ):
+            raise ValueError(
+                f"levels are {tuple(levels.shape)}, from {levels.min()} to {levels.max()}: give ({count},) seeds from "
+                f"0 to {LARGEST_SEED - 1}"
+            )
 
     def _enter(self, index: int, level_range: tuple[int, int] | None = None) -> MazeState:
         """Take up the new episode of one environment: move its cheese, and put its range of levels back."""

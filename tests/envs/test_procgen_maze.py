@@ -234,6 +234,34 @@ def test_levels_come_by_seed_and_then_from_the_range_again() -> None:
         assert set(env.level.tolist()) <= {100, 101, 102}
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_some_start_anew_as_a_reset_of_all_does_it(mode) -> None:
+    env, twin = (maze(5, mode=mode, cheese="region", corner_size=3) for _ in range(2))
+    for actions in random_actions(30, 5):
+        for one in (env, twin):
+            one.step(actions)
+    before = [bytes(env.read(index).content) for index in range(5)]
+    some = torch.tensor([3, 0])
+    env.start(some)
+    twin.reset()
+    after, whole = ([bytes(one.read(index).content) for index in range(5)] for one in (env, twin))
+    assert [after[index] == before[index] for index in range(5)] == [False, True, True, False, True]
+    assert [after[index] == whole[index] for index in (0, 3)] == [True, True]
+    assert torch.equal(env.observations[some], twin.observations[some])
+    assert torch.equal(env.level[some], twin.level[some])
+    env.start(torch.arange(5), torch.tensor([5, 6, 7, 8, 9]))
+    twin.reset(torch.tensor([5, 6, 7, 8, 9]))
+    assert torch.equal(env.observations, twin.observations)
+    assert env.level.tolist() == [5, 6, 7, 8, 9]
+    assert env.read(0).level_range == twin.read(0).level_range == (0, 2**31 - 1)
+    for actions in random_actions(300, 5, seed=1):
+        one, two = env.step(actions), twin.step(actions)
+        assert torch.equal(one.mouse, two.mouse)
+        assert torch.equal(one.ended, two.ended)
+    with pytest.raises(ValueError, match=r"give \(2,\) seeds from 0 to"):
+        env.start(some, torch.tensor([1, -1]))
+
+
 def test_reseeding_starts_the_stream_of_levels_that_its_seed_has() -> None:
     state = maze(1, num_levels=1000).read(0)
     state.reseed(12345)
