@@ -38,6 +38,9 @@ class CutSettings:
         self._check_least(count=1, strongest=1, draws=1)
         if not self.doses:
             raise ValueError("doses is empty: give at least one dose")
+        for dose in self.doses:
+            if dose < 0:
+                raise ValueError(f"doses is {dose}: give doses of 0 or more")
 
     def _check_least(self, **least: int) -> None:
         for name, value in least.items():

@@ -23,6 +23,10 @@ class RunConflictError(RunFileError):
     """The run directory given belongs to something else."""
 
 
+class SettingError(ValueError):
+    """A setting does not fit the run it is used on; the message begins with its name and says what to give."""
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside `path`, then rename over it: a reader sees the old file or the whole new one."""
     temporary = path.with_name(path.name + ".part")

@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import json
+import math
 import platform
 import subprocess
 from abc import abstractmethod
@@ -106,9 +107,11 @@ class RunDirectory(Generic[S]):
         """Begin a run, or take up the same one again.
 
         Raises:
+            ValueError: a setting is infinite or NaN.
             RunFileError: the directory holds another run, or other files.
         """
         directory = Path(directory)
+        check_finite(settings)
         if (directory / "config.json").exists():
             run = cls(directory)
             settings = settings.resolved(run.settings)
@@ -336,6 +339,18 @@ def flat_settings(settings: Any, prefix: str = "") -> dict[str, Any]:
             flat_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
         )
     return flat
+
+
+def check_finite(settings: Any) -> None:
+    """Refuse infinity and NaN among settings, which no file of a run can hold.
+
+    Raises:
+        ValueError: which setting it is.
+    """
+    for name, value in flat_settings(settings).items():
+        for number in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"{name} is {number}: give a finite number")
 
 
 def _provenance() -> dict[str, Any]:

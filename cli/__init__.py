@@ -1,9 +1,7 @@
 """The command `goalcut`: settings in, steps run, one clear line where something is wrong."""
 
-import contextlib
-import io
 import os
-import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,8 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if argv[0] not in COMMANDS:
         _fail(2, f"command is {argv[0]!r}: give one of {', '.join(COMMANDS)}")
     if argv[0] == "lens":
-        sys.exit(_guarded(lambda: _dispatch_lens(argv[1:])))
-    sys.exit(_guarded(lambda: _dispatch(argv[0], argv[1:])))
+        code = _guarded(lambda: _dispatch_lens(argv[1:]), argv)
+    else:
+        code = _guarded(lambda: _dispatch(argv[0], argv[1:]), argv)
+    if arguments is None:  # all is done and said: a Ctrl-C from now on has nothing to stop
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _dispatch_lens(argv: list[str]) -> None:
@@ -72,28 +74,15 @@ def _dispatch_lens(argv: list[str]) -> None:
         print(_LENS_USAGE.format(commands=listing))
         sys.exit(0 if argv else 2)
     if argv[0] not in _LENSES:
-        raise _UsageError(f"lens is {argv[0]!r}: give one of {', '.join(_LENSES)}")
-    import tyro
+        from .parsing import UsageError
 
+        raise UsageError(f"lens is {argv[0]!r}: give one of {', '.join(_LENSES)}")
     from .lens_settings import LENS_COMMANDS
+    from .parsing import parse
     from .residual_settings import NAME, ResidualStreamCommand
 
     kinds: dict[str, Any] = LENS_COMMANDS | {NAME: ResidualStreamCommand}
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            command = tyro.cli(kinds[argv[0]], args=argv[1:], prog=f"goalcut lens {argv[0]}")
-        command.check()
-    except ValueError as error:
-        raise _UsageError(str(error)) from None
-    except SystemExit:
-        # What a nested settings class refuses tyro puts in a box of its own.
-        words = " ".join(line.strip("│ ") for line in said.getvalue().splitlines())
-        refused = re.search(r"Error parsing \S+: (.*?) ───", words)
-        if refused:
-            raise _UsageError(refused[1]) from None
-        print(said.getvalue(), end="", file=sys.stderr)
-        raise
+    command = parse(kinds[argv[0]], argv[1:], f"goalcut lens {argv[0]}")
 
     from ..agents.allocator import keep_freed_memory
     from . import lens_steps
@@ -110,11 +99,10 @@ def _dispatch_lens(argv: list[str]) -> None:
 
 
 def _dispatch(name: str, argv: list[str]) -> None:
-    import tyro
-
     from ..agents.training_logs import check_logs
     from . import settings as s
     from . import world_settings as w
+    from .parsing import UsageError, as_typed, parse
     from .presets import with_preset
 
     kinds = {
@@ -132,13 +120,11 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "study": s.StudyCommand,
     }
     kind = kinds[name]
+    command = parse(kind, argv, f"goalcut {name}", lambda: with_preset(kind, argv))
     try:
-        command = tyro.cli(kind, args=argv, prog=f"goalcut {name}", default=with_preset(kind, argv))
-        if isinstance(command, w.PlayCommand | w.LevelsCommand | s.StudyCommand | s.OnAgent):
-            command.check()
         check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))
     except ValueError as error:
-        raise _UsageError(str(error)) from None
+        raise UsageError(as_typed(str(error), argv)) from None
     _run(command)
 
 
@@ -199,36 +185,45 @@ def _run(command: Any) -> None:
             study_steps.study_step(command)
 
 
-class _UsageError(Exception):
-    """A setting is wrong."""
-
-
-def _guarded(action: Callable[[], None]) -> int:
+def _guarded(action: Callable[[], None], argv: Sequence[str]) -> int:
     """Run, and turn what users can mend into one line and an exit code."""
     try:
-        from ..agents.files import RunConflictError
+        from ..agents.files import RunConflictError, SettingError
         from ..agents.recorder import GradientError
+        from .parsing import UsageError, as_typed
 
         try:
             action()
-        except RunConflictError as error:
+            sys.stdout.flush()  # what cannot be written shall be told of here
+        except (UsageError, RunConflictError) as error:
             return _say(2, str(error))
+        except SettingError as error:
+            return _say(2, as_typed(str(error), argv))
         except GradientError as error:
             return _say(1, str(error))
-    except _UsageError as error:
-        return _say(2, str(error))
     except KeyboardInterrupt:
         return _say(
             1, "interrupted; what was recorded is kept: the same command goes on from the last saved state"
         )
     except (ValueError, OSError) as error:
-        return _say(1, str(error) if str(error) else type(error).__name__)
+        return _say(1, _unwritable_output() or str(error) or type(error).__name__)
     except Exception as error:
         if os.environ.get("GOALCUT_TRACEBACK"):
             raise
         where = "set GOALCUT_TRACEBACK=1 to see where"
         return _say(1, f"unexpected {type(error).__name__}: {error}; a file may be damaged; {where}")
     return 0
+
+
+def _unwritable_output() -> str | None:
+    """What is wrong with standard output; None: nothing is."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Python flushes once more as it ends, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"standard output cannot be written ({error.strerror}): free space, or send it elsewhere"
+    return None
 
 
 def _say(code: int, message: str) -> int:

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from goalcut.agents.files import load_tensors, read_json
-from goalcut.agents.run import Run
+from goalcut.agents.ppo import PPOSettings
+from goalcut.agents.run import Run, TrainSettings
 from goalcut.analysis.directions import Directions
 from goalcut.cli import COMMANDS, main
 
@@ -153,13 +154,33 @@ def test_the_module_runs_as_the_command_does() -> None:
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["train", "X", "--world.size", "8"], ["size", "8", "odd"]),
-        (["train", "X", "--world.corner-size", "0"], ["corner_size", "0", "1 to size"]),
-        (["train", "X", "--world.corner-size", "11"], ["corner_size", "11", "9"]),
-        (["train", "X", "--network", "lstm"], ["lstm", "conv"]),
-        (["train", "X", "--ppo.num-envs", "3"], ["num_envs", "3", "even"]),
-        (["train", "X", "--preset", "hard"], ["preset", "hard", "random-start"]),
-        (["train", "X", "--ppo.rollouts", "many"], ["many"]),
+        (["train", "X", "--world.size", "8"], ["--world.size is 8:", "odd"]),
+        (["train", "X", "--world.corner-size", "0"], ["--world.corner-size is 0:", "1 to size"]),
+        (["train", "X", "--world.corner-size", "12"], ["--world.corner-size is 12:", "9"]),
+        (["run", "X", "--world.size", "5", "--world.corner-size", "7"], ["--world.corner-size is 7:", "5"]),
+        (["train", "X", "--world", "dish", "--world.size", "8"], ["--world.size is 8:"]),
+        (["train", "X", "--world.start", "top"], ["--world.start is 'top':", "bottom_left"]),
+        (["train", "X", "--network", "lstm"], ["--network is 'lstm':", "conv"]),
+        (["train", "X", "--ppo.num-envs", "3"], ["--ppo.num-envs is 3:", "even"]),
+        (["train", "X", "--ppo.gamma", "1.5"], ["--ppo.gamma is 1.5:", "0 to 1"]),
+        (["train", "X", "--ppo.gama", "0.9"], ["--ppo.gama", "did you mean --ppo.gamma?", "--help"]),
+        (["train", "X", "Y"], ["'Y'", "leave it out"]),
+        (["train", "X", "--ppo.gamma"], ["--ppo.gamma", "no value"]),
+        (["train", "X", "--ppo.learning-rate", "inf"], ["--ppo.learning-rate is inf:", "finite"]),
+        (["train", "X", "--ppo.clip-coef", "inf"], ["--ppo.clip-coef is inf:", "finite"]),
+        (["train", "X", "--ppo.max-grad-norm=inf"], ["--ppo.max-grad-norm is inf:", "finite"]),
+        (["train", "X", "--ppo.entropy-coef", "nan"], ["--ppo.entropy-coef is nan:", "finite"]),
+        (["run", "X", "--ablate.tune.learning-rate", "inf"], ["--ablate.tune.learning-rate is inf:"]),
+        (["ablate", "X", "--doses", "-1"], ["--doses is -1.0:", "0 or more"]),
+        (["ablate", "X", "--doses", "0", "inf"], ["--doses is inf:", "finite"]),
+        (["run", "X", "--evaluate.levels", "20", "--ablate.levels", "0"], ["--ablate.levels is 0:"]),
+        (["lens", "features", "X", "--inputs", "0"], ["--inputs is 0:"]),
+        (["lens", "features", "X", "--features.nosuch", "1"], ["--features.nosuch", "lens features --help"]),
+        (["train", "X", "--preset", "hard"], ["--preset is 'hard':", "random-start"]),
+        (["train", "X", "--seed", "-1"], ["--seed is -1:"]),
+        (["train", "X", "--ppo.rollouts", "many"], ["--ppo.rollouts is 'many':", "whole number"]),
+        (["train", "X", "--time-limit", "many"], ["--time-limit is 'many':", "whole number"]),
+        (["evaluate"], ["directory is missing"]),
         (["train", "X", "--device", "cuda:7"], ["device", "cuda:7", "cpu"]),
         (["fly", "X"], ["fly", "train"]),
         (["train", "X", "--device", "abacus"], ["device", "abacus", "cpu"]),
@@ -169,20 +190,33 @@ def test_the_module_runs_as_the_command_does() -> None:
         (["train", "X", "--log", "csv", "paper"], ["paper", "tensorboard"]),
         (["mnist", "X", "--table", "--log", "csv"], ["log", "csv", "table"]),
         (["logs", "X", "--to"], ["to", "csv", "wandb"]),
-        (["ablate", "X", "--tuning-levels", "3"], ["tuning_levels", "3", "8"]),
-        (["train"], ["PATH"]),
-        ([], ["usage"]),
+        (["ablate", "X", "--tuning-levels", "3"], ["--tuning-levels is 3:", "8"]),
+        (["train"], ["PATH is missing", "the run directory"]),
     ],
 )
-def test_a_wrong_setting_exits_with_2_and_names_it(
+def test_a_wrong_setting_exits_with_2_and_one_line_that_names_it_as_typed(
     words: list[str], parts: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert goalcut(*[str(tmp_path / "x") if word == "X" else word for word in words]) == 2
-    said = "".join(capfd.readouterr())
+    printed, said = capfd.readouterr()
+    assert not printed
+    assert said.count("\n") == 1, said
+    assert said.startswith("goalcut: ")
     for part in parts:
         assert part in said
-    assert "Traceback" not in said
     assert not (tmp_path / "x").exists()
+
+
+def test_no_command_at_all_shows_the_usage(capfd: pytest.CaptureFixture[str]) -> None:
+    assert goalcut() == 2
+    assert "usage: goalcut COMMAND" in capfd.readouterr().out
+
+
+def test_infinite_settings_make_no_run_from_python_either(tmp_path: Path) -> None:
+    settings = TrainSettings(ppo=PPOSettings(entropy_coef=float("nan")))
+    with pytest.raises(ValueError, match=r"ppo\.entropy_coef is nan: give a finite number"):
+        Run.create(tmp_path / "run", settings)
+    assert not (tmp_path / "run").exists()
 
 
 def failure(capfd: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str]:
