@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 _CHECKSUM = "sha256"
+_REMEDY = "what was there stays: free space or make it writable, and give the same command again"
 
 
 class RunFileError(ValueError):
@@ -27,18 +28,23 @@ class SettingError(ValueError):
     """A setting does not fit the run it is used on; the message begins with its name and says what to give."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, then rename over it: a reader sees the old file or the whole new one."""
+def write_atomically(path: Path, *content: bytes | memoryview) -> None:
+    """Write beside `path`, then rename over it: a reader sees the old file or the whole new one.
+
+    Raises:
+        OSError: it cannot be written; the old file is still there.
+    """
     temporary = path.with_name(path.name + ".part")
     try:
         with open(temporary, "wb") as file:
-            file.write(content)
+            for part in content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, f"{error.strerror} while writing {path}; what was there stays") from error
+        raise OSError(error.errno, f"{error.strerror or error} while writing {path}; {_REMEDY}") from error
 
 
 def write_json(path: Path, content: Any, *, short: bool = False) -> None:
@@ -73,7 +79,21 @@ def read_json(path: Path) -> Any:
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write named tensors as safetensors with their checksum, atomically."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(whole, (metadata or {}) | {_CHECKSUM: _checksum(whole)}))
+    write_safetensors(path, save(whole, (metadata or {}) | {_CHECKSUM: _checksum(whole)}))
+
+
+def write_safetensors(path: Path, content: bytes) -> None:
+    """Write what safetensors' `save` gave, atomically, the same bytes each time.
+
+    It lists the metadata in an order that differs from process to process; here it is that of their names.
+    """
+    stop = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:stop])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # as the format has it: tensors begin at a multiple of eight bytes
+    write_atomically(path, len(text).to_bytes(8, "little") + text, memoryview(content)[stop:])
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -16,6 +16,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from ..agents.files import write_safetensors
+
 Layout = Mapping[str, tuple[int, int, tuple[int, ...]]]
 """Parameter name → (start, stop, shape) in the flat parameter vector."""
 
@@ -85,13 +87,15 @@ class Directions:
         return dataclasses.replace(self, **changes)
 
     def save(self, path: str | os.PathLike[str], *, half: bool = False) -> None:
-        """Write one safetensors file; it appears whole or not at all.
+        """Write one safetensors file; it appears whole or not at all, and equal directions are equal bytes.
 
         Args:
             path: of the file.
             half: vectors in float16, half as large; `load` gives them in float32, of unit norm again.
+
+        Raises:
+            OSError: the disk is full; what was there stays.
         """
-        path = Path(path)
         tensors = self._tensors()
         if half:
             tensors["vectors"] = tensors["vectors"].astype(np.float16)
@@ -104,12 +108,7 @@ class Directions:
             "source": json.dumps(self.source),
         }
         words["crc32"] = _checksum(tensors, words)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            safetensors.numpy.save_file(tensors, temporary, metadata=words)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_safetensors(Path(path), safetensors.numpy.save(tensors, words))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Directions":
@@ -160,6 +159,23 @@ def _checksum(tensors: Mapping[str, np.ndarray], words: Mapping[str, str]) -> st
             np.ascontiguousarray(tensors[name]).data.cast("B") if tensors[name].size else b"", checksum
         )
     return f"{checksum:08x}"
+
+
+def stored_checksum(path: Path) -> str:
+    """The checksum that a file of directions says it has, read from its header alone.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is cut off, or not a file of directions.
+    """
+    try:
+        with open(path, "rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return header["__metadata__"]["crc32"]
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError(
+            f"{path} is cut off or no file of directions ({error!r}); compute it again"
+        ) from None
 
 
 def module_of(parameter: str) -> str:

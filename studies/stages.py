@@ -19,7 +19,7 @@ from ..agents.files import RunFileError, read_json, write_json
 from ..agents.open_run import MazeRun
 from ..agents.rollout_run import HeldOut
 from ..agents.run_directory import RunDirectory, check_device, settings_to_json
-from ..analysis.directions import Directions
+from ..analysis.directions import Directions, stored_checksum
 
 EVALUATION, ANALYSIS, ABLATION = "evaluation.json", "analysis/analysis.json", "ablation/table.json"
 _DIRECTIONS = "directions.safetensors"
@@ -117,7 +117,7 @@ def up_to_date(run: RunDirectory[Any], file: str, settings: Any) -> bool:
         made = read_json(run.directory / file)
         if file == ANALYSIS:
             saved_analysis(run)
-        return made["settings"] == settings_to_json(settings) and made.get("of") in (None, fingerprint(run))
+        return made["settings"] == settings_to_json(settings) and _made_of_these(run, made.get("of"))
     except (RunFileError, KeyError, TypeError, AttributeError, ValueError, FileNotFoundError):
         return False
 
@@ -125,4 +125,13 @@ def up_to_date(run: RunDirectory[Any], file: str, settings: Any) -> bool:
 def fingerprint(run: RunDirectory[Any]) -> int | None:
     """A checksum of the directions that cuts are made of; None where there are none."""
     path = run.directory / "analysis" / _DIRECTIONS
-    return zlib.crc32(path.read_bytes()) if path.exists() else None
+    return int(stored_checksum(path), 16) if path.exists() else None
+
+
+def _made_of_these(run: RunDirectory[Any], of: int | None) -> bool:
+    """Whether a result that says it is `of` these directions is of those that are there now."""
+    if of in (None, fingerprint(run)):
+        return True
+    # Tables of older runs have a checksum of the file's bytes.
+    path = run.directory / "analysis" / _DIRECTIONS
+    return path.exists() and of == zlib.crc32(path.read_bytes())

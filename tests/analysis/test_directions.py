@@ -1,7 +1,13 @@
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from goalcut.analysis import Directions, module_shares
+from goalcut.analysis.directions import stored_checksum
 
 LAYOUT = {
     "body.0.weight": (0, 12, (3, 4)),
@@ -49,6 +55,46 @@ def test_saving_leaves_one_file_and_replaces_an_older_one(tmp_path):
     some_directions(k=2).save(tmp_path / "d")
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
     assert len(Directions.load(tmp_path / "d")) == 2
+
+
+def test_equal_directions_are_equal_bytes_whichever_process_saves_them(tmp_path):
+    make = (
+        "import sys; from pathlib import Path; import numpy as np; from goalcut.analysis import Directions; "
+        "Directions(np.eye(2, 3), np.ones(2), np.ones((4, 2)), layout={'a': (0, 3, (3,))}, source={'s': 'σ'})"
+        ".save(Path(sys.argv[1]))"
+    )
+    for name in "abcd":
+        subprocess.run([sys.executable, "-c", make, tmp_path / name], check=True)
+    assert len({(tmp_path / name).read_bytes() for name in "abcd"}) == 1
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    os.umask(held := os.umask(0))
+    return held
+
+
+def test_files_whose_words_come_in_another_order_are_still_read(tmp_path):
+    # As safetensors itself writes them: in an order of its own.
+    saved = some_directions()
+    saved.save(tmp_path / "d")
+    content = (tmp_path / "d").read_bytes()
+    stop = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:stop])
+    header["__metadata__"] = dict(reversed(header["__metadata__"].items()))
+    text = json.dumps(header).encode()
+    (tmp_path / "other").write_bytes(len(text).to_bytes(8, "little") + text + content[stop:])
+    assert_same(Directions.load(tmp_path / "other"), saved)
+    assert stored_checksum(tmp_path / "other") == stored_checksum(tmp_path / "d")
+
+
+def test_the_stored_checksum_tells_directions_apart_and_wants_a_whole_header(tmp_path):
+    some_directions().save(tmp_path / "a")
+    some_directions(singular_values=np.arange(5.0, 1.0, -1.0)).save(tmp_path / "b")
+    assert stored_checksum(tmp_path / "a") != stored_checksum(tmp_path / "b")
+    (tmp_path / "b").write_bytes((tmp_path / "a").read_bytes()[:50])
+    with pytest.raises(ValueError, match="cut off or no file of directions"):
+        stored_checksum(tmp_path / "b")
 
 
 def test_a_save_that_fails_keeps_the_older_file(tmp_path, monkeypatch):

@@ -6,17 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from goalcut.ablate.maze_cuts import AblateSettings
 from goalcut.agents.files import load_tensors, read_json
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
+from goalcut.agents.run_directory import settings_from_json
 from goalcut.analysis.directions import Directions
 from goalcut.cli import COMMANDS, main
+from goalcut.studies.stages import ABLATION, up_to_date
 
 TINY = (
     "--world.size 5 --world.corner-size 3 --network mlp --ppo.rollouts 12 --ppo.num-envs 32 --ppo.num-steps 8 "
@@ -365,14 +369,20 @@ def command_line(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "goalcut.cli", *(str(word) for word in words)]
 
 
-def test_a_full_disk_is_one_line_and_training_goes_on_once_there_is_room(tmp_path: Path) -> None:
-    words = command_line("train", tmp_path / "run", *TINY)
+def full_disk(words: list[str], room: int) -> subprocess.CompletedProcess[str]:
+    """The command where no file may grow beyond `room` bytes."""
 
     def small_disk() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails as on a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    full = subprocess.run(words, capture_output=True, text=True, preexec_fn=small_disk)
+    return subprocess.run(words, capture_output=True, text=True, preexec_fn=small_disk)
+
+
+def test_a_full_disk_is_one_line_and_training_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    words = command_line("train", tmp_path / "run", *TINY)
+
+    full = full_disk(words, 400_000)
     assert full.returncode == 1
     line = full.stderr.strip().splitlines()[-1]
     assert line.startswith("goalcut:")
@@ -380,6 +390,49 @@ def test_a_full_disk_is_one_line_and_training_goes_on_once_there_is_room(tmp_pat
     assert "Traceback" not in full.stderr
     assert subprocess.run(words, capture_output=True).returncode == 0
     assert Run(tmp_path / "run").trained
+
+
+@pytest.mark.parametrize(
+    ("command", "file"), [("analyze", "directions.safetensors"), ("report", "report.html")]
+)
+def test_a_full_disk_after_training_is_one_line_with_a_remedy_and_keeps_what_was_there(
+    copied: Path, command: str, file: str
+) -> None:
+    (path,) = copied.rglob(file)
+    before = path.read_bytes()
+    full = full_disk(command_line(command, copied), len(before) // 2)
+    assert full.returncode == 1
+    (line,) = (line for line in full.stderr.splitlines() if line.startswith("goalcut:"))
+    assert f"while writing {path}" in line
+    assert "free space" in line
+    assert "damaged" not in line
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.part"))
+    assert subprocess.run(command_line(command, copied), capture_output=True).returncode == 0
+
+
+def test_an_analysis_made_again_changes_no_byte_and_no_cut_is_made_anew(copied: Path) -> None:
+    path, table = copied / "analysis" / "directions.safetensors", copied / "ablation" / "table.json"
+    before, made = path.read_bytes(), table.stat().st_mtime_ns
+    assert goalcut("analyze", copied) == 0
+    assert path.read_bytes() == before
+    assert goalcut("run", copied, *WHOLE) == 0
+    assert table.stat().st_mtime_ns == made
+
+
+def test_a_table_of_an_older_run_is_still_up_to_date(copied: Path) -> None:
+    path = copied / "ablation" / "table.json"
+    table = read_json(path) | {
+        "of": zlib.crc32((copied / "analysis" / "directions.safetensors").read_bytes())
+    }
+    path.write_text(json.dumps(table))
+    assert up_to_date(Run(copied), ABLATION, table_settings(copied))
+    path.write_text(json.dumps(table | {"of": 1}))
+    assert not up_to_date(Run(copied), ABLATION, table_settings(copied))
+
+
+def table_settings(run: Path) -> AblateSettings:
+    return settings_from_json(AblateSettings, read_json(run / "ablation" / "table.json")["settings"])
 
 
 def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
