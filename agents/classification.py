@@ -179,8 +179,8 @@ class Classification:
             total += float(loss.detach())
         if not np.isfinite(total):
             raise GradientError(
-                f"the loss is {total} at update {self.updates_done}: training diverged; lower the learning rate. What "
-                f"was recorded is kept"
+                f"the loss is {total} at update {self.updates_done}: training diverged; lower the learning rate "
+                f"(learning_rate is {self.optimizer.param_groups[0]['lr']:g}). What was recorded is kept"
             )
         self.optimizer.step()
         self.updates_done += 1

@@ -13,6 +13,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 _CHECKSUM = "sha256"
+RESTORE = "restore it, or train in another directory"
+"""What to do about a file that only training makes: without it, what follows from it would be lost."""
 _REMEDY = "what was there stays: free space or make it writable, and give the same command again"
 
 
@@ -96,8 +98,12 @@ def write_safetensors(path: Path, content: bytes) -> None:
     write_atomically(path, len(text).to_bytes(8, "little") + text, memoryview(content)[stop:])
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def load_tensors(path: Path, remedy: str = RESTORE) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read named tensors and their metadata.
+
+    Args:
+        path: of the file.
+        remedy: what to do where it is missing or damaged.
 
     Raises:
         RunFileError: the file is missing, cut off or damaged.
@@ -105,7 +111,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise RunFileError(f"{path} is missing") from None
+        raise RunFileError(f"{path} is missing: {remedy}") from None
     try:
         tensors = load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -113,7 +119,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         if metadata.get(_CHECKSUM) not in (None, _checksum(tensors)):
             raise ValueError("its checksum differs")
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise RunFileError(f"{path} is cut off or damaged ({error}); restore it or remove it") from None
+        raise RunFileError(f"{path} is cut off or damaged ({error}): {remedy}") from None
     return tensors, metadata
 
 

@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from .files import RunFileError, read_json, write_json
+from .files import RESTORE, RunFileError, read_json, write_json
 
 TOTAL = "total"
 # The mean over a rollout's first epoch alone: its halves have not yet met each other's samples again.
@@ -105,7 +105,11 @@ class GradientLogWriter:
         directory: made if missing.
         layout: name → shape of every parameter, in the order of the flat vector.
         about: what a row is, in words, kept in layout.json.
-        keep: rows to keep of a log that exists (a resumed run); None refuses an existing log.
+        keep: rows to keep of a log that exists (a resumed run), which are read and checked; None refuses an existing
+            log.
+
+    Raises:
+        RunFileError: the log is of another network, or a row to keep is missing or damaged. It is left as it was.
     """
 
     def __init__(
@@ -135,6 +139,8 @@ class GradientLogWriter:
                 )
         else:
             write_json(layout_file, head)
+        if keep:
+            _check_kept(directory, keep)
         self.rows = keep or 0
         flags = os.O_WRONLY | os.O_CREAT
         self._rows_file = os.open(directory / "rows.bin", flags, 0o644)
@@ -146,8 +152,6 @@ class GradientLogWriter:
         self._flusher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gradient-log")
         self._flush, self._in_cache = self._flusher.submit(int), 0
         for file, row_bytes in ((self._rows_file, 2 * self.parameters), (self._index_file, RECORD.itemsize)):
-            if os.fstat(file).st_size < self.rows * row_bytes:
-                raise RunFileError(f"{directory} holds fewer than the {self.rows} rows to resume from")
             os.ftruncate(file, self.rows * row_bytes)
             os.lseek(file, 0, os.SEEK_END)
 
@@ -205,6 +209,17 @@ class GradientLogWriter:
         os.close(self._index_file)
 
 
+def _check_kept(directory: Path, keep: int) -> None:
+    """Refuse to go on with a log whose first `keep` rows are not all there and whole."""
+    log = GradientLog(directory, verify=False)
+    if len(log) < keep:
+        raise RunFileError(
+            f"{directory} holds {len(log)} of the {keep} rows to resume from: restore its rows.bin and rows.index, or "
+            f"train in another directory"
+        )
+    log.verify(keep)
+
+
 def _put_on_disk(file: int) -> int:
     os.fdatasync(file)
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -233,19 +248,21 @@ class GradientLog:
             }
             self.parameters = max(stop for _, stop, _ in self.layout.values())
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-            raise RunFileError(f"{directory / 'layout.json'} is damaged ({error!r}); restore it") from None
+            raise RunFileError(f"{directory / 'layout.json'} is damaged ({error!r}): {RESTORE}") from None
         self.about = head
         self._path = (directory / "rows.bin").absolute()  # for workers of a cluster, wherever they run
         try:
             records, stored = (directory / "rows.index").read_bytes(), self._path.stat().st_size
         except FileNotFoundError as error:
-            raise RunFileError(f"{error.filename} is missing: the gradient log is not whole") from None
+            raise RunFileError(
+                f"{error.filename} is missing, so the gradient log is not whole: {RESTORE}"
+            ) from None
         rows = min(len(records) // RECORD.itemsize, stored // (2 * self.parameters))
         self.index = np.frombuffer(records, dtype=RECORD, count=rows)
         begun = max(-(-len(records) // RECORD.itemsize), -(-stored // (2 * self.parameters)))
         self.dropped = begun - rows
         if verify:
-            self._verify()
+            self.verify()
 
     def __len__(self) -> int:
         return len(self.index)
@@ -283,17 +300,22 @@ class GradientLog:
             parts = [numbers[""]]
         return LogRows(self, parts)
 
-    def _verify(self) -> None:
+    def verify(self, count: int | None = None) -> None:
+        """Compare the first `count` rows and their records (default all) with their checksums.
+
+        Raises:
+            RunFileError: the first that differs.
+        """
         bodies = self.index.view(np.uint8).reshape(len(self), RECORD.itemsize)[:, :_RECORD_BODY]
         with open(self._path, "rb") as file:
-            for number, record in enumerate(self.index):
+            for number, record in enumerate(self.index[:count]):
                 if zlib.crc32(bodies[number].tobytes()) != record["record_checksum"]:
                     raise RunFileError(
-                        f"record {number} of {self._path.with_suffix('.index')} is damaged; restore it"
+                        f"record {number} of {self._path.with_suffix('.index')} is damaged: {RESTORE}"
                     )
                 if zlib.crc32(file.read(2 * self.parameters)) != record["checksum"]:
                     raise RunFileError(
-                        f"row {number} of {self._path} is damaged: its checksum differs; restore it"
+                        f"row {number} of {self._path} is damaged, its checksum differs: {RESTORE}"
                     )
 
 

@@ -233,8 +233,8 @@ class GradientRecorder:
                 if not self._places[p].isfinite().all()
             ]
             raise GradientError(
-                f"the gradient of {bad[0]} is not finite at update {self.updates}; lower the learning rate or check "
-                f"the rewards. The {self.log.rows} rows recorded so far are whole"
+                f"the gradient of {bad[0]} is not finite at update {self.updates}: lower the learning rate, which "
+                f"is {self._lr:g} there, or check the rewards. The {self.log.rows} rows recorded so far are whole"
             )
         if not self._a_seen:
             self.half_a.zero_()

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from .files import RunFileError, load_tensors, save_tensors
+from .files import RESTORE, RunFileError, load_tensors, save_tensors
 from .run_directory import RunDirectory
 
 
@@ -28,9 +28,10 @@ class ProgressFile:
 
     def __init__(self, run: RunDirectory[Any], keep: int):
         path = run.path("progress.jsonl")
+        # Before it is opened: a file that is missing must not come to be, empty.
+        if (path.stat().st_size if path.exists() else 0) < keep:
+            raise RunFileError(f"{path} is missing or shorter than when the run was saved: {RESTORE}")
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
-        if os.fstat(self._file).st_size < keep:
-            raise RunFileError(f"{path} is shorter than when the run was saved; restore it")
         os.ftruncate(self._file, keep)
         os.lseek(self._file, 0, os.SEEK_END)
         self.bytes = keep
@@ -61,8 +62,7 @@ def resume(run: RunDirectory[Any], learner: Learner) -> dict[str, int]:
         # There was a bundle: starting anew would wipe what was recorded.
         if learned > run.settings.save_every:
             raise RunFileError(
-                f"{_bundle(run)} is missing, though {learned} {run.time_unit}s are recorded: restore it, or train in "
-                f"another directory"
+                f"{_bundle(run)} is missing, though {learned} {run.time_unit}s are recorded: {RESTORE}"
             )
         return {"rows": 0, "progress_bytes": 0}
     state, place = load_tensors(_bundle(run))
@@ -70,9 +70,7 @@ def resume(run: RunDirectory[Any], learner: Learner) -> dict[str, int]:
         learner.load_state(state)
         return {name: int(place[name]) for name in ("rows", "progress_bytes")}
     except (KeyError, ValueError, RuntimeError) as error:
-        raise RunFileError(
-            f"{_bundle(run)} does not fit this run ({error}); remove it to train anew"
-        ) from None
+        raise RunFileError(f"{_bundle(run)} does not fit this run ({error}): {RESTORE}") from None
 
 
 def _bundle(run: RunDirectory[Any]) -> Path:

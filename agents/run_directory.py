@@ -12,13 +12,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .files import RunConflictError, RunFileError, load_tensors, read_json, save_tensors, write_json
+from .files import (
+    RESTORE,
+    RunConflictError,
+    RunFileError,
+    SettingError,
+    load_tensors,
+    read_json,
+    save_tensors,
+    write_json,
+)
 from .gradient_log import GradientLog
 from .parameters import parameter_layout, set_parameters
 
@@ -29,6 +38,11 @@ class Settings(Protocol):
     """Everything needed to repeat a training: a frozen dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Rollouts or updates between checkpoints of the parameters."""
+        ...
 
     def new_network(self) -> nn.Module:
         """The network at its initial parameters θ_0."""
@@ -131,7 +145,12 @@ class RunDirectory(Generic[S]):
         config = (
             {"format": FORMAT, "kind": cls.kind, "settings": values} | cls.facts(settings) | _provenance()
         )
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunConflictError(
+                f"{directory} cannot be made ({error.strerror}): give another directory"
+            ) from None
         write_json(directory / "config.json", config)
         return cls(directory)
 
@@ -191,27 +210,43 @@ class RunDirectory(Generic[S]):
         """θ after so many rollouts or updates, (P,) float32; None is the end of training.
 
         Raises:
-            RunFileError: there is no such checkpoint, or it is damaged or of another network.
+            SettingError: no training of these settings keeps such a checkpoint.
+            RunFileError: it is not there yet or any more, or it is damaged or of another network.
         """
-        last = self.last_time
-        path = self._checkpoint_path(last if time is None else time)
+        time = self.last_time if time is None else time
+        path = self._checkpoint_path(time)
         if not path.exists():
-            there = self.checkpoints
-            seen = (
-                f"the run has those of {there[0]} to {there[-1]} of {last} {self.time_unit}s"
-                if there
-                else "it has none"
-            )
-            raise RunFileError(f"{path} is missing: {seen}; train it to the end or name another")
+            self._say_missing(time, path)
         return self.parameters_from(path)
 
-    def parameters_from(self, path: Path) -> Tensor:
+    def _say_missing(self, time: int, path: Path) -> NoReturn:
+        there, last, unit = self.checkpoints, self.last_time, self.time_unit
+        if not 0 <= time <= last:
+            raise SettingError(f"{unit} is {time}, but the run is of {last} {unit}s: give one of 0 to {last}")
+        if time > max(there, default=-1):
+            how_far = f"to {unit} {there[-1]} of {last}" if there else "not at all"
+            raise RunFileError(f"{path} is missing: the run is trained {how_far}; train it to its end")
+        every = self.settings.checkpoint_every
+        if time % every:
+            raise SettingError(
+                f"{unit} is {time}, but parameters are kept every {every} {unit}s: give one of those"
+            )
+        raise RunFileError(
+            f"{path} is missing; of those that training keeps, the run has {len(there)}, from {unit} {there[0]} to "
+            f"{there[-1]}: name one of these, or {RESTORE}"
+        )
+
+    def parameters_from(self, path: Path, remedy: str = RESTORE) -> Tensor:
         """θ from a file of named parameters, a checkpoint's or a cut's, (P,) float32.
+
+        Args:
+            path: of the file.
+            remedy: what to do where it is missing or damaged.
 
         Raises:
             RunFileError: it is missing, damaged, or of another network.
         """
-        tensors, _ = load_tensors(path)
+        tensors, _ = load_tensors(path, remedy)
         layout = parameter_layout(self.settings.new_network())
         if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {
             n: s for n, (_, _, s) in layout.items()
@@ -244,7 +279,8 @@ class RunDirectory(Generic[S]):
         """
         if not self.gradients.exists():
             raise RunFileError(
-                f"{self.gradients} is missing: recorded with record 'none', not yet trained, or packaged without it"
+                f"{self.gradients} is missing, as the run was recorded with record 'none', is not yet trained, or was "
+                f"packaged without it: restore it, train a run that records, or analyze with --replay rollout"
             )
         return GradientLog(self.gradients, verify=verify)
 
@@ -263,7 +299,7 @@ class RunDirectory(Generic[S]):
         try:
             return [json.loads(line) for line in lines], start + sum(len(line) + 1 for line in lines)
         except ValueError as error:
-            raise RunFileError(f"{path} is damaged ({error}); restore it") from None
+            raise RunFileError(f"{path} is damaged ({error}): {RESTORE}") from None
 
     @property
     def trained(self) -> bool:

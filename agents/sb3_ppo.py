@@ -210,8 +210,9 @@ class StableBaselines3PPO:
 
     def _diverged(self, what: str) -> GradientError:
         return GradientError(
-            f"{what} is not finite after rollout {self.rollouts_done}: training diverged; lower the learning rate or "
-            f"max_grad_norm. What was recorded is kept"
+            f"{what} is not finite after rollout {self.rollouts_done}: training diverged; lower the learning rate "
+            f"(learning_rate is {self.settings.learning_rate:g}) or max_grad_norm "
+            f"(it is {self.settings.max_grad_norm:g}). What was recorded is kept"
         )
 
     @contextmanager

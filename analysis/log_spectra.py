@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.files import RunFileError
+from ..agents.files import RESTORE, RunFileError
 from ..agents.gradient_log import GradientLog
 from ..agents.run_directory import RunDirectory
 from .cross_half import CrossHalfSpectrum
@@ -24,7 +24,7 @@ def whole_log(run: RunDirectory[Any]) -> GradientLog:
     there = log.rows().shape[0]
     if run.trained and there != run.logged_rows:
         raise RunFileError(
-            f"{run.gradients} is cut off: {there} whole rows of {run.logged_rows} are left; restore it"
+            f"{run.gradients} is cut off: {there} whole rows of {run.logged_rows} are left: {RESTORE}"
         )
     if there < 2:
         raise ValueError(f"the log has {there} rows: a temporal SVD wants at least 2")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..agents.files import SettingError
 from ..agents.gradient_log import FIRST_EPOCH, TOTAL, GradientLog, Training
 from ..agents.open_run import MazeRun
 from ..agents.parameters import parameter_layout
@@ -81,6 +82,8 @@ def analyze_run(
     if settings.replay is not None:
         return _analyze_replay(run, settings, on_step)
     log = whole_log(run)
+    if settings.rows not in log.terms:
+        raise SettingError(f"rows is {settings.rows!r}: give one of {', '.join(log.terms)}")
     rng = np.random.default_rng(settings.seed)
     rows: Rows = log.rows(settings.rows)
     env_steps = rows.records["env_steps"].astype(float)  # pyright: ignore[reportAttributeAccessIssue]

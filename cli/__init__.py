@@ -206,7 +206,7 @@ def _guarded(action: Callable[[], None], argv: Sequence[str]) -> int:
             1, "interrupted; what was recorded is kept: the same command goes on from the last saved state"
         )
     except (ValueError, OSError) as error:
-        return _say(1, _unwritable_output() or str(error) or type(error).__name__)
+        return _say(1, _unwritable(error) or str(error) or type(error).__name__)
     except Exception as error:
         if os.environ.get("GOALCUT_TRACEBACK"):
             raise
@@ -215,15 +215,21 @@ def _guarded(action: Callable[[], None], argv: Sequence[str]) -> int:
     return 0
 
 
-def _unwritable_output() -> str | None:
-    """What is wrong with standard output; None: nothing is."""
+def _unwritable(error: Exception) -> str | None:
+    """What to say of a write that failed and names no file; None: it is something else."""
+    if not isinstance(error, OSError) or error.errno is None or error.filename is not None:
+        return None
+    if error.strerror != os.strerror(error.errno):  # words of our own, with a remedy
+        return None
     try:
         sys.stdout.flush()
-    except OSError as error:
+    except OSError:
         # Python flushes once more as it ends, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return f"standard output cannot be written ({error.strerror}): free space, or send it elsewhere"
-    return None
+    return (
+        f"{error.strerror} while writing to standard output or to the disk: free space, or send the output elsewhere, "
+        f"and give the same command again"
+    )
 
 
 def _say(code: int, message: str) -> int:

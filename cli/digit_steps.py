@@ -92,7 +92,7 @@ def ablate_digits_step(run: DigitRun, settings: DigitAblateSettings) -> None:
         return
     with run.locked("ablated"):
         _, directions = saved_analysis(run)
-        other = None if settings.other_run is None else other_directions(DigitRun(settings.other_run))
+        other = other_directions(DigitRun, settings.other_run)
         ablation = DigitAblation(run, directions, settings, other)
         about = {"images": sum(len(v) for v in ablation.judge.trained.values())} | ablation.tuned_on
         judge_all(run, ablation, about | {"settings": settings_to_json(settings)})

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from ..ablate.ablation import Ablation
 from ..ablate.maze_cuts import AblateSettings, MazeAblation
-from ..agents.files import RunFileError, write_json
+from ..agents.files import RunFileError, SettingError, write_json
 from ..agents.open_run import MazeRun, open_maze_run
 from ..agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
 from ..agents.rollout_run import REPORT_LEVEL_SEED
@@ -136,7 +136,13 @@ def evaluate_step(run: MazeRun, settings: EvaluateSettings) -> dict[str, Any]:
     if settings.parameters is None:
         theta = run.parameters_after(settings.rollout)
     else:
-        theta = run.parameters_from(settings.parameters)
+        path = settings.parameters
+        if not path.is_file():
+            raise SettingError(
+                f"parameters is {path}, which is missing: give a file that a cut left, such as "
+                f"{run.directory}/ablation/cut-0.safetensors"
+            )
+        theta = run.parameters_from(path, "make it again, or give another file of parameters")
     result = evaluated(
         run, settings.levels, theta=theta, level_seed=REPORT_LEVEL_SEED, device=settings.device
     )
@@ -179,7 +185,7 @@ def ablate_step(run: MazeRun, settings: AblateSettings) -> None:
     _trained(run)
     with run.locked("ablated"):
         analysis, directions = saved_analysis(run)
-        other = None if settings.other_run is None else other_directions(open_maze_run(settings.other_run))
+        other = other_directions(open_maze_run, settings.other_run)
         ablation = MazeAblation(run, directions, analysis["directions"]["split_row"], settings, other)
         about = {"levels": settings.levels, "tuning_levels": settings.tuning_levels}
         judge_all(run, ablation, about | {"settings": settings_to_json(settings)})
@@ -207,6 +213,17 @@ def _trained(run: RunDirectory[Any]) -> None:
         )
 
 
-def other_directions(run: RunDirectory[Any]) -> Directions:
-    """The directions of another seed's run, for the control of that name."""
-    return saved_analysis(run)[1]
+def other_directions(
+    opened: Callable[[Path], RunDirectory[Any]], directory: Path | None
+) -> Directions | None:
+    """The directions of another seed's run, for the control of that name; None where none is named.
+
+    Raises:
+        SettingError: there is no such run, or it is not analyzed.
+    """
+    if directory is None:
+        return None
+    try:
+        return saved_analysis(opened(directory))[1]
+    except (RunFileError, FileNotFoundError) as error:
+        raise SettingError(f"other_run is {directory}: {error}") from None

@@ -119,8 +119,35 @@ def test_an_existing_log_is_not_written_over(tmp_path: Path) -> None:
         GradientLogWriter(directory, LAYOUT)
     with pytest.raises(RunFileError, match="another network"):
         GradientLogWriter(directory, {"other": (3,)}, keep=0)
-    with pytest.raises(RunFileError, match="fewer than the 9 rows"):
+    with pytest.raises(RunFileError, match=r"2 of the 9 rows to resume from: restore .* or train in another"):
         GradientLogWriter(directory, LAYOUT, keep=9)
+
+
+@pytest.mark.parametrize("file", ["rows.bin", "rows.index"])
+def test_a_log_to_go_on_with_that_lacks_a_file_is_told_with_a_remedy_and_left_as_it_is(
+    tmp_path: Path, file: str
+) -> None:
+    directory = written(tmp_path / "g", rows(4))
+    (directory / file).unlink()
+    with pytest.raises(RunFileError, match=f"{file} is missing.*: restore it, or train in another directory"):
+        GradientLogWriter(directory, LAYOUT, keep=4)
+    assert not (directory / file).exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "place"), [("rows.bin", 2 * P * 2 + 17), ("rows.index", RECORD.itemsize + 9)]
+)
+def test_a_flipped_bit_in_a_row_to_keep_is_told_before_training_goes_on(
+    tmp_path: Path, file: str, place: int
+) -> None:
+    directory = written(tmp_path / "g", rows(4))
+    content = bytearray((directory / file).read_bytes())
+    content[place] ^= 4
+    (directory / file).write_bytes(content)
+    with pytest.raises(RunFileError, match=r"is damaged.*: restore it, or train in another directory"):
+        GradientLogWriter(directory, LAYOUT, keep=3)
+    assert (directory / file).read_bytes() == content
+    GradientLogWriter(directory, LAYOUT, keep=1).close()  # what lies beyond is not kept anyway
 
 
 def test_terms_that_were_not_recorded_are_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from goalcut.agents.files import RunConflictError, RunFileError
+from goalcut.agents.files import RunConflictError, RunFileError, SettingError
 from goalcut.agents.gradient_log import GradientLog
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPOSettings
@@ -210,8 +210,35 @@ def test_a_damaged_bundle_or_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFileError, match=r"rollout-00008.safetensors is cut off or damaged"):
         run.parameters_after()
     path.unlink()
-    with pytest.raises(RunFileError, match=r"rollout-00008.safetensors is missing.*0 to 7 of 8"):
+    with pytest.raises(
+        RunFileError, match=r"rollout-00008.safetensors is missing.*to rollout 7 of 8; train it"
+    ):
         run.parameters_after()
+    bundle = tmp_path / "run" / "checkpoints" / "resume.safetensors"
+    bundle.write_bytes(bundle.read_bytes()[:-9])
+    with pytest.raises(RunFileError, match=r"resume.safetensors is cut off.*, or train in another directory"):
+        train(run)
+
+
+def test_a_checkpoint_that_is_not_there_is_told_by_why(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", replace(SMALL, checkpoint_every=2))
+    with pytest.raises(SettingError, match="rollout is 9, but the run is of 8 rollouts: give one of 0 to 8"):
+        run.parameters_after(9)
+    with pytest.raises(SettingError, match="rollout is 3, but parameters are kept every 2 rollouts"):
+        run.parameters_after(3)
+    (tmp_path / "run" / "checkpoints" / "rollout-00000.safetensors").unlink()
+    with pytest.raises(RunFileError, match=r"rollout-00000.safetensors is missing.*or restore it"):
+        run.parameters_after(0)
+
+
+def test_progress_that_was_lost_is_told_and_not_begun_anew(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "rollout-00008.safetensors").unlink()
+    progress = tmp_path / "run" / "progress.jsonl"
+    progress.unlink()
+    with pytest.raises(RunFileError, match=r"progress.jsonl is missing or shorter.*restore it"):
+        train(run)
+    assert not progress.exists()
 
 
 def test_a_damaged_config_is_named(tmp_path: Path) -> None:

@@ -282,6 +282,44 @@ def test_a_log_that_is_not_installed_exits_with_2_before_anything_is_made(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["analyze", "RUN", "--rows", "foo"], "--rows is 'foo': give one of total"),
+        (
+            ["evaluate", "RUN", "--rollout", "77"],
+            "--rollout is 77, but the run is of 12 rollouts: give one of 0",
+        ),
+        (["evaluate", "RUN", "--parameters", "/nofile"], "--parameters is /nofile, which is missing: give a"),
+        (
+            ["ablate", "RUN", "--other-run", "/nosuch"],
+            "--other-run is /nosuch: /nosuch/config.json is missing",
+        ),
+        (
+            ["train", "/proc/x9"],
+            "/proc/x9 cannot be made (No such file or directory): give another directory",
+        ),
+    ],
+)
+def test_a_setting_that_does_not_fit_the_run_exits_with_2_and_is_named(
+    finished: Path, capfd: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    code, line = failure(capfd, *(finished if word == "RUN" else word for word in words))
+    assert code == 2
+    assert line.startswith(f"goalcut: {said}")
+
+
+def test_an_output_that_takes_nothing_is_one_line(finished: Path) -> None:
+    with open("/dev/full", "w") as full:
+        words = command_line("evaluate", finished, "--levels", "20")
+        answer = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        "goalcut: No space left on device while writing to standard output or to the disk: free space, or send the "
+        "output elsewhere, and give the same command again\n"
+    )
+
+
 def test_a_missing_run_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for command in ("evaluate", "analyze", "ablate", "report", "logs"):
         code, said = failure(capfd, command, tmp_path / "nothing")

@@ -130,11 +130,11 @@ def test_a_lens_looks_at_a_run_and_its_directions_are_cut(
         (["procgen", "RUN", *TINY, "--seed", "5"], 2, "holds another run: seed is 0 there, 5 here"),
         (["train", "RUN"], 2, "holds a run of procgen, wanted one of maze"),
         (["ablate", "RUN", "--levels", "200000"], 1, "give at most 100000 levels"),
-        (["ablate", "RUN", "--tuning-levels", "3"], 2, "tuning_levels is 3"),
+        (["ablate", "RUN", "--tuning-levels", "3"], 2, "--tuning-levels is 3"),
         (["lens", "features", "RUN", "--inputs", "2", "--features.layers", "conv"], 1, "layer is 'conv'"),
         (["lens", "compare", "RUN", "--levels", "200000"], 1, "has no lens to compare"),
         (["lens", "features", "RUN", "--inputs", "30", "--through-training", "4"], 1, "is of Procgen"),
-        (["evaluate", "RUN", "--rollout", "9"], 1, "rollout-00009.safetensors is missing"),
+        (["evaluate", "RUN", "--rollout", "9"], 2, "--rollout is 9, but the run is of"),
     ],
 )
 def test_bad_input_gets_one_clear_line(
