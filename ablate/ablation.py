@@ -239,6 +239,16 @@ class Ablation(ABC):
         )
         return asdict(curve)
 
+    def planned_entries(self) -> int:
+        """Tunings, rows and curves to be made, for a progress bar; fewer come where rewinds meet at one checkpoint."""
+        total = 0
+        for plan in self.planned():
+            tuned, draws = plan.choose is None, self.settings.draws if plan.headline else 1
+            beside = int(tuned or plan.neighbour is not None) + int(self.other is not None)
+            # Itself, a shrinking, and a rewind to its own time; doses, and doses over random directions.
+            total += 3 + len(plan.rewinds) + 2 * draws + beside + 2 * tuned + 3 * plan.headline
+        return total
+
 
 @dataclass(frozen=True)
 class _Change:

@@ -263,8 +263,8 @@ class PPO:
             if not parameter.isfinite().all():
                 raise GradientError(
                     f"{name} is not finite after rollout {self.rollouts_done}: training diverged; lower the learning "
-                    f"rate (learning_rate is {cfg.learning_rate:g}) or max_grad_norm (it is {cfg.max_grad_norm:g}). What "
-                    f"was recorded is kept"
+                    f"rate (learning_rate is {cfg.learning_rate:g}) or max_grad_norm (it is {cfg.max_grad_norm:g}). "
+                    f"What was recorded is kept"
                 )
         lr = self.optimizer.param_groups[0]["lr"]
         means = torch.stack([torch.stack(list(part.values())) for part in metrics]).sum(0) / updates

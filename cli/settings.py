@@ -78,7 +78,7 @@ class RunCommand:
         analyze: what the temporal lens computes.
         ablate: which cuts are made and how they are judged.
         evaluate: how the exact measures are taken.
-        log: as `goalcut train` takes it.
+        log: where training's records go as well: `csv`, `tensorboard` or `wandb`, one or more.
     """
 
     directory: RunDirectory
@@ -164,6 +164,8 @@ class EvaluateCommand(OnAgent):
 class AnalyzeCommand:
     """Find directions by when they were trained: temporal SVD of the gradient log, beside its nulls.
 
+    Example: `goalcut analyze runs/demo`, or of one loss term's gradients `goalcut analyze runs/demo --rows policy`.
+
     Attributes:
         directory: a trained run.
         analyze: what is computed.
@@ -188,7 +190,10 @@ class AblateCommand(OnAgent):
 
 @dataclass(frozen=True)
 class ReportCommand(OnAgent):
-    """Write report.html, one self-contained file, and print a summary; of a run as far as it has come."""
+    """Write report.html, one self-contained file, and print a summary; of a run as far as it has come.
+
+    Example: `goalcut report runs/demo`, then open runs/demo/report.html in a browser.
+    """
 
 
 @dataclass(frozen=True)
@@ -231,7 +236,7 @@ class MnistCommand:
         train: what is trained; with `table` only its data_dir, epochs, batch_size, device and threads count.
         analyze: what is computed from the gradient log.
         ablate: which cuts are made and how they are judged.
-        log: as `goalcut train` takes it; not with `table`.
+        log: where training's records go as well: `csv`, `tensorboard` or `wandb`, one or more; not with `table`.
     """
 
     directory: OptionalDirectory = None
@@ -268,7 +273,7 @@ class ProcgenCommand:
         analyze: what the temporal lens computes.
         ablate: which cuts are made and how they are judged.
         evaluate: how the exact measures are taken.
-        log: as `goalcut train` takes it.
+        log: where training's records go as well: `csv`, `tensorboard` or `wandb`, one or more.
     """
 
     directory: RunDirectory

@@ -193,7 +193,7 @@ def ablate_step(run: MazeRun, settings: AblateSettings) -> None:
 
 def judge_all(run: RunDirectory[Any], ablation: Ablation, about: dict[str, Any]) -> None:
     """Judge every cut and control, going on where an earlier call stopped; ablation/table.json."""
-    with progress("ablate", None) as advance:
+    with progress("ablate", ablation.planned_entries()) as advance:
         stages.judge_all(run, ablation, about, lambda name: advance(name, 1))
 
 

@@ -20,8 +20,9 @@ def learning(inputs: MazeInputs) -> Section:
     exact = dig(inputs.evaluation, "exact") is not False
     kind = "exact probabilities" if exact else "estimates from sampled episodes"
     lead = (
-        f"The measures are {kind} on held-out levels, taken every few rollouts. First the two goals, each "
-        "as the share of what training changed of it in the end; then every measure as it is."
+        f"The measures are {kind} on held-out levels, taken every few rollouts; these levels are fewer "
+        "than those of the tables and others, so the last points differ a little from what stands there. "
+        "First the two goals, each as the share of what training changed of it in the end; then every measure as it is."
     )
     order = [Plot(maze_figures.retention_over_training(inputs), 340)]
     each = [Plot(figures.measure_over_training(inputs, name), 190) for name in inputs.measures]

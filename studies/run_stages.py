@@ -208,22 +208,18 @@ def _ablate(study: Study, run: Run, settings: AblateSettings, on_step: OnStep) -
             "settings": settings_to_json(settings),
             "recipes": list(ablation.names),
         }
-        done = 0
+        done, planned = 0, ablation.planned_entries()
 
         def on_entry(name: str) -> None:
             nonlocal done
             done += 1
-            on_step(done, ENTRIES_OF_ABLATION)
+            on_step(done, planned)
 
         threads = torch.get_num_threads()
         try:
             judge_all(run, ablation, about, on_entry)
         finally:
             torch.set_num_threads(threads)
-
-
-ENTRIES_OF_ABLATION = 120
-"""About so many rows, tunings and curves; only for the progress bar."""
 
 
 def _evaluate_settings(study: Study, role: Role) -> dict[str, Any]:

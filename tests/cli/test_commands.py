@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from goalcut.ablate.maze_cuts import AblateSettings
+from goalcut.ablate.maze_cuts import AblateSettings, MazeAblation
 from goalcut.agents.files import load_tensors, read_json
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.run_directory import settings_from_json
 from goalcut.analysis.directions import Directions
 from goalcut.cli import COMMANDS, main
-from goalcut.studies.stages import ABLATION, up_to_date
+from goalcut.studies.stages import ABLATION, saved_analysis, up_to_date
 
 TINY = (
     "--world.size 5 --world.corner-size 3 --network mlp --ppo.rollouts 12 --ppo.num-envs 32 --ppo.num-steps 8 "
@@ -144,8 +144,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
     for command in COMMANDS:
         assert command in overview
         assert goalcut(command, "--help") == 0
-        # Of every setting what it means, and an example or what it works on.
-        assert f"goalcut {command}" in capsys.readouterr().out
+        assert f"Example: `goalcut {command}" in capsys.readouterr().out or command == "lens"
 
 
 def test_the_module_runs_as_the_command_does() -> None:
@@ -488,6 +487,33 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(tmp_path: Path) -> None
     assert "interrupted; what was recorded is kept" in said.strip().splitlines()[-1]
     kept = len(Run(tmp_path / "run").gradient_log().rows().records)
     assert kept >= 20
+
+
+def test_an_ablation_killed_twice_goes_on_to_the_same_table(copied: Path) -> None:
+    words = command_line("ablate", copied, *ABLATE)
+    table, kept = copied / "ablation" / "table.json", copied / "ablation" / "rows.jsonl"
+    assert subprocess.run(words, capture_output=True).returncode == 0
+    whole = table.read_bytes()
+    for rows in (3, 20):
+        child = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+        while child.poll() is None and not (kept.exists() and kept.read_text().count("\n") > rows):
+            time.sleep(0.005)
+        child.kill()
+        child.wait()
+        assert child.returncode == -signal.SIGKILL
+        assert not table.exists()
+    assert subprocess.run(words, capture_output=True).returncode == 0
+    assert table.read_bytes() == whole
+
+
+def test_the_progress_of_an_ablation_knows_how_much_there_is(finished: Path) -> None:
+    run, told = Run(finished), []
+    analysis, found = saved_analysis(run)
+    settings = table_settings(finished)
+    ablation = MazeAblation(run, found, analysis["directions"]["split_row"], settings)
+    ablation.rows(on_row=told.append)
+    # Rewinds of a cut may meet at one checkpoint.
+    assert 0.9 * ablation.planned_entries() <= len(told) <= ablation.planned_entries()
 
 
 def test_reports_of_a_run_as_far_as_it_has_come(copied: Path) -> None:
