@@ -103,7 +103,7 @@ def _dispatch(name: str, argv: list[str]) -> None:
     from . import settings as s
     from . import world_settings as w
     from .parsing import UsageError, as_typed, parse
-    from .presets import with_preset
+    from .presets import named_as_in_training, with_preset
 
     kinds = {
         "run": s.RunCommand,
@@ -120,6 +120,11 @@ def _dispatch(name: str, argv: list[str]) -> None:
         "study": s.StudyCommand,
     }
     kind = kinds[name]
+    if kind in (w.PlayCommand, w.LevelsCommand):
+        try:
+            argv = named_as_in_training(argv)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
     command = parse(kind, argv, f"goalcut {name}", lambda: with_preset(kind, argv))
     try:
         check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))

@@ -81,7 +81,8 @@ def as_typed(message: str, argv: Sequence[str], path: Sequence[str] = ()) -> str
 def _line(box: str, kind: type, argv: Sequence[str], prog: str) -> str | None:
     """What tyro drew a box around, in one line; None where it says something else."""
     text = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
-    parts = re.split(r"─{3,}", " ".join(line for line in text if line))
+    # Where the terminal has no lines to draw with, tyro rules off with hyphens.
+    parts = re.split(r"─{3,}|-{3,}", " ".join(line for line in text if line))
     body = next((part.strip() for part in parts[1:] if ":" in part or "'" in part), "")
     help_ = f"{prog} --help tells of all settings"
     if found := re.match(r"Error parsing (--\S+): ", body):

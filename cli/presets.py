@@ -1,5 +1,6 @@
 """Named starting points for the settings; what is given beside a preset or a world wins."""
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,3 +125,22 @@ def first_word(argv: Sequence[str], known: Container[str]) -> str | None:
     if argv and not argv[0].startswith("-"):
         return argv[0]
     return next((word for word in argv if word in known), None)
+
+
+def named_as_in_training(argv: Sequence[str]) -> list[str]:
+    """The words of `goalcut play` and `levels` with `--world NAME --world.size 7` said as `NAME --size 7`.
+
+    Raises:
+        ValueError: the world is named in both ways.
+    """
+    world, words, value = option(list(argv), "--world"), [], False
+    for word in argv:
+        if not value and word != "--world" and not word.startswith("--world="):
+            words.append(re.sub(r"^--world\.", "--", word))
+        value = word == "--world"
+    if world is None:
+        return words
+    other = first_word(words, WORLDS)
+    if other is not None:
+        raise ValueError(f"world is {other!r} beside --world {world!r}: give one")
+    return [world, *words]

@@ -18,7 +18,8 @@ WorldSettings = Annotated[World, tyro.conf.arg(name="")]
 class PlayCommand:
     """Walk the mazes of a world with the keys: arrows, WASD or hjkl; n next level, r again, q quit.
 
-    Example: `goalcut play corner --size 9 --distribution conflict --seed 3`.
+    Example: `goalcut play corner --size 9 --distribution conflict --seed 3`. The words of `goalcut train` do as well:
+    `--world corner --world.size 9`.
 
     Attributes:
         world_name: which world; each has settings of its own.
@@ -56,7 +57,8 @@ class PlayCommand:
 class LevelsCommand:
     """Look at the levels of a world, and count them: repeats within and between splits, lengths, solvable share.
 
-    Example: `goalcut levels corner --distribution conflict --count 2000 --png levels.png`.
+    Example: `goalcut levels corner --distribution conflict --count 2000 --png levels.png`. The words of `goalcut train`
+    do as well: `--world corner --world.size 9`.
 
     Attributes:
         world_name: which world; each has settings of its own.

@@ -141,15 +141,42 @@ def test_levels_are_drawn_and_counted(capsys: pytest.CaptureFixture[str], tmp_pa
         (["levels", "--count", "0"], "count is 0: give at least 1"),
         (["levels", "--show", "0", "--png", "x.png"], "show is 0, so there is nothing to write"),
         (["play", "--first", "-1"], "first is -1: give 0 or more"),
+        (["levels", "--layout", "hall"], "--layout is 'hall': give one of tree"),
+        (["levels", "keys", "--few", "0"], "few is 0: keys without chests"),
+        (["levels", "--siz", "7"], "--siz is no setting of goalcut levels: did you mean --size?"),
+        (["levels", "--count", "many"], "--count is 'many': give a whole number"),
+        (["levels", "--world", "keys", "dish"], "world is 'dish' beside --world 'keys': give one"),
+        (["levels", "--world", "moon"], "world is 'moon': give one of corner"),
+        (["train"], "missing"),
+        (["train", "NEW", "--world.layout", "hall"], "--world.layout is 'hall': give one of"),
+        (["train", "NEW", "--world", "keys", "--world.few", "0"], "--world.few is 0: keys without chests"),
+        (["train", "NEW", "--world.size", "33"], "--world.size is 33: give an odd number"),
+        (["procgen", "NEW", "--mode", "extreme"], "--mode is 'extreme': give one of"),
+        (["lens", "features", "NEW", "--inputs", "many"], "--inputs is 'many': give"),
     ],
 )
 def test_wrong_settings_are_told_in_one_line(
-    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert goalcut(*words) == 2
+    assert goalcut(*(tmp_path / "new" if word == "NEW" else word for word in words)) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_play_and_levels_take_the_words_of_train(capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    few = "--count 20 --show 2 --seed 1".split()
+    for words in (
+        ["keys", "--size", "7", "--few", "1"],
+        ["--world", "keys", "--world.size", "7", "--world.few", "1"],
+        ["--world=keys", "--world.size=7", "--few", "1"],
+    ):
+        assert goalcut("levels", *words, *few) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] == said[2]
+    assert "7×7" in said[0]
 
 
 def test_the_world_is_found_behind_its_settings(capsys: pytest.CaptureFixture[str]) -> None:
