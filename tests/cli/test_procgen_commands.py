@@ -119,7 +119,7 @@ def test_a_lens_looks_at_a_run_and_its_directions_are_cut(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["procgen", "NEW", "--corner-size", "25"], 2, "corner_size is 25"),
+        (["procgen", "NEW", "--corner-size", "25"], 2, "--corner-size is 25"),
         (["procgen", "NEW", "--preset", "tiny"], 2, "preset is 'tiny': give one of published, smoke"),
         (["procgen", "NEW", "--ablate.levels", "1"], 2, "levels is 1: give at least 2"),
         (
