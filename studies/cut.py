@@ -14,11 +14,8 @@ CUT = Study(
     ),
     variants={"default": PRESETS["default"]},
     seeds="0-9",
-    # Fewer draws and doses than `goalcut ablate` takes, as the seeds tell. Doses are tuned among the lens's directions
-    # and as many of what was applied: the question is how well a goal can be cut at all, beside random directions.
-    ablate=AblateSettings(
-        draws=1, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0), applied=160, keep_navigation=1.8
-    ),
+    # Fewer draws and doses than `goalcut ablate` takes, as the seeds tell.
+    ablate=AblateSettings(draws=1, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0)),
     recipes=planned_recipes,
     recipe_names=RECIPE_NAMES,
     summarise=summarise_cuts,
