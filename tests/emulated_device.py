@@ -236,6 +236,8 @@ def why_not() -> str | None:
     """Why there is no emulation here, or None."""
     if torch.cuda.is_available():
         return "there is a GPU"
+    if torch.version.cuda is not None:
+        return "a CUDA build of torch looks for the driver itself; a CPU build does not"
     try:
         _guards()
     except (OSError, ValueError):

@@ -276,7 +276,7 @@ def test_a_log_that_is_not_installed_exits_with_2_before_anything_is_made(
     code, said = failure(capfd, "train", tmp_path / "run", *TINY, "--log", "wandb")
     assert (code, said) == (
         2,
-        "goalcut: log is 'wandb', which is not installed: pip install 'goalcut[wandb]'",
+        "goalcut: --log is 'wandb', which is not installed: pip install 'goalcut[wandb]'",
     )
     assert not (tmp_path / "run").exists()
 
