@@ -196,7 +196,12 @@ def late_spectra(figures: Mapping[str, Any]) -> list[tuple[str, go.Figure]]:
 
 
 def compared(
-    rows: Sequence[Mapping[str, Any]], methods: Mapping[str, Any], what: str = "selectivity"
+    rows: Sequence[Mapping[str, Any]],
+    methods: Mapping[str, Any],
+    what: str = "selectivity",
+    *,
+    label: str = "",
+    legend: bool = False,
 ) -> go.Figure:
     """A figure of each change against its length: a line per lens and space with a point per k, controls grey.
 
@@ -204,6 +209,8 @@ def compared(
         rows: of compare.json, of one goal, or of each change its best goal; at full dose where there are several.
         methods: name → lens, space, control.
         what: `selectivity`, `navigation` or `kl`.
+        label: of the y axis; default `what`.
+        legend: whether it has the legend: one is enough for all panels of a figure.
     """
     figure, used = go.Figure(), {}
     ordered = sorted(methods, key=lambda name: not dig(methods, name, "control"))
@@ -229,12 +236,8 @@ def compared(
             hovertemplate="%{text}<extra></extra>",
         )
     figure.update_xaxes(title={"text": "‖Δθ‖ / ‖θ − θ₀‖ or ‖Δh‖ / ‖h‖"}, rangemode="tozero")
-    if what == "kl":
-        figure.update_yaxes(title={"text": "KL (nats)"}, rangemode="tozero")
-    else:
-        figure.update_yaxes(title={"text": what})
-    # One legend is enough: the other figures stand below that of selectivity.
-    figure.update_layout(showlegend=what == "selectivity")
+    figure.update_yaxes(title={"text": label or what}, rangemode="tozero" if what == "kl" else "normal")
+    figure.update_layout(showlegend=legend)
     return figure
 
 

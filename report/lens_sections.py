@@ -149,24 +149,23 @@ def _comparison(saved: Mapping[str, Any]) -> Section:
         if by_digit
         else {goal: [row for row in shown if row.get("removes") == goal] for goal in goals}
     )
-    exhibits = [
-        Exhibit(
-            _seen(f"a cut removes {goal} alone", of, methods),
-            [Plot(lens_figures.compared(of, methods), 420)],
-        )
-        for goal, of in shares.items()
-    ]
     once = next(iter(shares.values()), [])
     sides = [what for what in ("navigation", "kl") if any(finite(row.get(what)) is not None for row in once)]
-    exhibits.append(
-        Exhibit(
-            "What the same cuts break: retention of finding the way, and KL from the trained network on its inputs."
-            if len(sides) == 2
-            else "What the same cuts change: KL from the trained network on its inputs.",
-            [Plot(lens_figures.compared(once, methods, what), 360) for what in sides],
-            len(sides) or 1,
+    broken = {
+        "navigation": "what they leave of finding the way",
+        "kl": "KL from the trained network on its inputs",
+    }
+    panels = [
+        Plot(
+            lens_figures.compared(of, methods, label=f"selectivity, {goal} removed", legend=number == 0), 420
         )
-    )
+        for number, (goal, of) in enumerate(shares.items())
+    ]
+    units = {"navigation": "navigation, retention", "kl": "KL (nats)"}
+    panels += [Plot(lens_figures.compared(once, methods, what, label=units[what]), 360) for what in sides]
+    said = " ".join(_seen(f"a cut removes {goal} alone", of, methods) for goal, of in shares.items())
+    said += f" Below, of the same cuts, {' and '.join(broken[what] for what in sides)}." if sides else ""
+    exhibits = [Exhibit(said, panels)]
     exhibits += _angles(saved)
     tables = [compare_table(saved), *([accuracy_table(saved)] if by_digit else [])]
     return Section("compare", "The lenses' cuts compared", lead, exhibits, tables)
