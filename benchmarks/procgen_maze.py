@@ -15,13 +15,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from goalcut.envs.procgen_game import ProcgenMissingError, import_procgen
+from goalcut.envs.procgen_game import ProcgenMissingError, import_procgen, stock_environments
 from goalcut.envs.procgen_maze import ProcgenMaze
 from goalcut.envs.procgen_state import WORLD_SIZES
 
 
 def stock_game(mode: str, num_envs: int) -> Callable[[torch.Tensor], int]:
-    env = import_procgen().ProcgenGym3Env(num=num_envs, env_name="maze", distribution_mode=mode, rand_seed=0)
+    env = stock_environments(num=num_envs, env_name="maze", distribution_mode=mode, rand_seed=0)
 
     def steps(actions: torch.Tensor) -> int:
         ends = 0

@@ -48,6 +48,19 @@ def import_procgen() -> Any:
     return procgen
 
 
+def stock_environments(**settings: Any) -> Any:
+    """Procgen's own `ProcgenGym3Env` with these settings of its own.
+
+    Raises:
+        ProcgenMissingError: it is not installed.
+    """
+    environments = import_procgen().ProcgenGym3Env(**settings)
+    # cffi looks a function up when it is first named, under a lock that all environments share. Were the garbage
+    # collector to close this one while another's look-up holds it, the process would wait for itself for ever.
+    _ = environments._c_lib.libenv_close
+    return environments
+
+
 class ProcgenGame:
     """N copies of the stock game.
 
@@ -98,7 +111,7 @@ class ProcgenGame:
             )
         self.num_envs = num_envs
         self.mode: Mode = mode
-        self._env = import_procgen().ProcgenGym3Env(
+        self._env = stock_environments(
             num=num_envs,
             env_name="maze",
             distribution_mode=mode,

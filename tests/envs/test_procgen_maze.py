@@ -1,5 +1,7 @@
+import gc
 import importlib.util
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from goalcut.envs import ascii, corner_region
 from goalcut.envs.levels import Level, Levels
-from goalcut.envs.procgen_game import ACTION_MOVES, ProcgenGame, ProcgenMissingError, import_procgen
+from goalcut.envs.procgen_game import ACTION_MOVES, ProcgenGame, ProcgenMissingError, stock_environments
 from goalcut.envs.procgen_levels import layout_hashes, level_of, share_seen
 from goalcut.envs.procgen_maze import ProcgenMaze
 from goalcut.envs.procgen_state import CHEESE, WORLD_SIZES, MazeState, ProcgenStateError
@@ -43,9 +45,7 @@ def line_level(size: int = 15) -> Level:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stock_maze_is_the_stock_game_frame_by_frame(mode) -> None:
     env = ProcgenMaze(5, seed=3, mode=mode, threads=0)
-    stock = import_procgen().ProcgenGym3Env(
-        num=5, env_name="maze", distribution_mode=mode, rand_seed=3, num_threads=2
-    )
+    stock = stock_environments(num=5, env_name="maze", distribution_mode=mode, rand_seed=3, num_threads=2)
     for actions in random_actions(150, 5):
         stock.act(actions.numpy())
         rewards, frames, first = stock.observe()
@@ -53,6 +53,22 @@ def test_a_stock_maze_is_the_stock_game_frame_by_frame(mode) -> None:
         assert np.array_equal(step.observations.permute(0, 2, 3, 1), frames["rgb"])
         assert np.array_equal(step.rewards, rewards)
         assert np.array_equal(step.terminated | step.truncated, first)
+
+
+def test_a_game_that_the_collector_closes_waits_for_no_lock() -> None:
+    game = ProcgenGame(1, "easy", seed=0, threads=0)
+    environments = game._env
+    ffi, environments.itself = environments._ffi, environments  # only the collector finds it
+    del game, environments
+
+    def collected() -> None:
+        with ffi._lock:  # as while a function of another game is looked up for the first time
+            gc.collect()
+
+    thread = threading.Thread(target=collected, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("cheese", ["stock", "corner", "region"])
@@ -342,7 +358,7 @@ def test_states_cut_off_damaged_or_of_others_are_refused_and_nothing_is_lost() -
     env = maze(1)
     whole = bytes(env.read(0).content)
     hard = bytes(maze(1, mode="hard").read(0).content)
-    other = import_procgen().ProcgenGym3Env(num=1, env_name="coinrun", num_threads=0, rand_seed=0)
+    other = stock_environments(num=1, env_name="coinrun", num_threads=0, rand_seed=0)
     two_mice = bytearray(whole)
     at = whole.index((225).to_bytes(4, "little") + (1).to_bytes(4, "little"))
     two_mice[at + 4] = 2
