@@ -147,8 +147,11 @@ def test_the_coefficient_of_a_classifier_is_of_its_loss(digits: DigitRun) -> Non
 
 
 def test_the_steepest_direction_goes_through_all_layers_of_a_network() -> None:
+    generator = torch.Generator().manual_seed(0)
     network = nn.Sequential(Linear(3, 4), nn.Tanh(), Linear(4, 2))
-    inputs = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.5, generator=generator)
+    inputs = torch.randn(20, 3, generator=generator)
     layout, theta = parameter_layout(network), flat_parameters(network)
 
     def losses(theta: torch.Tensor, some: torch.Tensor) -> torch.Tensor:
