@@ -1,10 +1,8 @@
-"""Pictures of a report's parts, as README and the pages here show them.
+"""README's picture: the mazes of a report, the trained agent beside its two tuned cuts.
 
-    python docs/results/pictures.py mazes RUN/report.html docs/picture.png
-    python docs/results/pictures.py figure runs/studies/cut/report.html docs/results/cut-corner.png --of cuts --number 1
+    python docs/results/picture.py RUN/report.html docs/picture.png
 
-`mazes` is the trained agent beside its two tuned cuts; `figure` one figure of a section, the first is number 0. Wants
-the development tools (playwright) and Debian's chromium.
+Wants the development tools (playwright) and Debian's chromium.
 """
 
 import argparse
@@ -49,32 +47,18 @@ def mazes(page: Page, out: Path) -> None:
     page.screenshot(path=out, clip=clip, full_page=True)  # pyright: ignore[reportArgumentType]
 
 
-def figure(page: Page, out: Path, section: str, number: int) -> None:
-    """One plot of a section."""
-    plot = page.locator(f"#{section} .plot").nth(number)
-    plot.scroll_into_view_if_needed()
-    plot.locator(".main-svg").first.wait_for()
-    plot.screenshot(path=out)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("mazes", "figure"))
     parser.add_argument("report", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--of", default="cuts", help="section of `figure`, as the page's links name it")
-    parser.add_argument("--number", type=int, default=0)
     args = parser.parse_args()
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1060, "height": 900}, device_scale_factor=1.25)
         page.goto(args.report.resolve().as_uri())
-        if args.what == "mazes":
-            mazes(page, args.out)
-        else:
-            figure(page, args.out, args.of, args.number)
+        mazes(page, args.out)
         browser.close()
 
 
