@@ -141,10 +141,12 @@ class Ablation(ABC):
         about_other = {"run": str(self.settings.other_run)}
         if plan.choose is not None:
             return chosen_cut(plan, plan.choose, self.directions, self.other, about_other)
-        name, among = f"doses | {plan.name}", self.tuned_among
-        doses = done(name, lambda: {"doses": self._tune(vectors_of(among), plan.goal).tolist()})["doses"]
+        name, among = f"doses | {plan.name}", self.span_of(tuned=True)
+        doses = done(name, lambda: {"doses": self._tune(among, plan.goal).tolist()})["doses"]
         moved, other = self.theta - self.theta_0, self.others_tuned_among()
-        cut = tuned_cut(plan, torch.tensor(doses), self.judge.parts, moved, among, other, about_other)
+        cut = tuned_cut(
+            plan, torch.tensor(doses), self.judge.parts, moved, self.tuned_among, other, about_other
+        )
         return replace(cut, recipe=cut.recipe | self.tuned_on)
 
     def _controls(self, cut: MadeCut, norm: float) -> Iterator[Control]:
@@ -166,7 +168,7 @@ class Ablation(ABC):
         return random_control(self.theta, self.theta_0, norm, len(cut.vectors), seed)
 
     def _in_span(self, cut: MadeCut, norm: float, draw: int = 0) -> Control:
-        among = cut.vectors if cut.selection == "tuned" else self.vectors
+        among = self.span_of(tuned=cut.selection == "tuned")
         # At most half of the directions: more would be nearly the whole span.
         count = min(len(cut.vectors), max(1, len(among) // 2))
         seed = self.settings.seed + draw
@@ -180,12 +182,16 @@ class Ablation(ABC):
     def _nearest_checkpoint(self, time: float) -> int:
         return min(self.run.checkpoints, key=lambda there: abs(there - time))
 
+    def span_of(self, *, tuned: bool) -> Tensor:
+        """The directions (k, P) that a cut was chosen among: of a tuned one `tuned_among`, else the lens's."""
+        return vectors_of(self.tuned_among) if tuned else self.vectors
+
     def random_pieces(self, seed: int) -> Tensor:
         """As many random directions as doses are tuned among, (k, P), each scaled to make its piece as long as theirs.
 
         Unscaled, random directions hold next to nothing of θ − θ_0.
         """
-        among = vectors_of(self.tuned_among)
+        among = self.span_of(tuned=True)
         pieces = torch.randn(among.shape, generator=torch.Generator().manual_seed(seed))
         pieces /= pieces.norm(dim=1, keepdim=True)
         moved = self.theta - self.theta_0

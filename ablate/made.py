@@ -77,9 +77,8 @@ def tuned_cut(
     how = {"by": "doses of the tuned cut, one place later by centre of mass"}
     others = [(NEIGHBOUR, later_in_time(directions), doses, how)]
     if other is not None:
-        theirs = vectors_of(other)[: len(doses)]
         how = {"by": "doses of the tuned cut, by rank"} | about_other
-        others.append((OTHER_SEED, theirs, doses[: len(theirs)], how))
+        others.append((OTHER_SEED, *by_rank_of(other, doses), how))
     recipe = {"by": "tuned", "among": len(vectors), "doses": doses.tolist()}
     return MadeCut(plan, "tuned", vectors, doses, centre, recipe, others)
 
@@ -90,6 +89,12 @@ def later_in_time(directions: Directions) -> Tensor:
     following = np.empty_like(order)
     following[order] = np.roll(order, -1)
     return vectors_of(directions)[torch.from_numpy(following)]
+
+
+def by_rank_of(other: Directions, doses: Tensor) -> tuple[Tensor, Tensor]:
+    """Another seed's directions of the ranks of these doses, and the doses; both fewer where it has fewer."""
+    theirs = vectors_of(other)[: len(doses)]
+    return theirs, doses[: len(theirs)]
 
 
 def _dose_energy(vectors: Tensor, doses: Tensor, parts: Sequence[tuple[int, int]]) -> Tensor:

@@ -7,8 +7,8 @@ from ..analysis.directions import Directions
 from .ablation import Ablation
 from .controls import Recipe, random_control, same_norm, shrink, span_control
 from .cuts import cut_parameters
-from .made import NEIGHBOUR, OTHER_SEED, later_in_time
-from .selection import Selection, by_contrast, by_rank, by_time, by_window, vectors_of, within_module
+from .made import NEIGHBOUR, OTHER_SEED, by_rank_of, later_in_time
+from .selection import Selection, by_contrast, by_rank, by_time, by_window, within_module
 from .table import CutRow
 
 
@@ -27,7 +27,7 @@ def remade(ablation: Ablation, row: CutRow, cut: CutRow | None = None) -> Tensor
     parts, kind = ablation.judge.parts, row.recipe.get("control")
     if kind is None:
         if recipe["by"] == "tuned":
-            vectors, doses = vectors_of(ablation.tuned_among), torch.tensor(recipe["doses"])
+            vectors, doses = ablation.span_of(tuned=True), torch.tensor(recipe["doses"])
         else:
             vectors, doses = _chosen(ablation.directions, recipe).vectors, torch.ones(())
         return cut_parameters(theta, theta_0, vectors, doses, parts)
@@ -45,9 +45,8 @@ def remade(ablation: Ablation, row: CutRow, cut: CutRow | None = None) -> Tensor
         raise ValueError(f"{row.name!r} is a control of {row.control_of!r}: give that row as `cut`")
     tuned = cut.recipe["by"] == "tuned"
     if kind == "span":
-        among = vectors_of(ablation.tuned_among if tuned else ablation.directions)
         norm, count, seed = recipe["norm"], recipe["directions"], recipe["seed"]
-        return span_control(theta, theta_0, among, norm, count, seed).make()[0]
+        return span_control(theta, theta_0, ablation.span_of(tuned=tuned), norm, count, seed).make()[0]
     vectors, doses = _others(ablation, kind, recipe, cut.recipe if tuned else None)
     return same_norm(kind, theta, theta_0, vectors, recipe["norm"], {}, doses=doses, parts=parts).make()[0]
 
@@ -63,9 +62,7 @@ def _others(ablation: Ablation, kind: str, recipe: Recipe, tuned: Recipe | None)
         raise ValueError(f"the row is a control by {kind}: give the ablation `other_run` {recipe.get('run')}")
     if tuned is None:
         return _chosen(other, recipe).vectors, torch.ones(())
-    doses = torch.tensor(tuned["doses"])
-    theirs = vectors_of(other)[: len(doses)]
-    return theirs, doses[: len(theirs)]
+    return by_rank_of(other, torch.tensor(tuned["doses"]))
 
 
 def _chosen(directions: Directions, recipe: Recipe) -> Selection:

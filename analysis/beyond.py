@@ -45,11 +45,11 @@ class RowsBeyond:
             )
         self._vectors = vectors.astype(panel_dtype(self), copy=False)
         along = np.zeros((self.shape[0], len(vectors)))
-        known = as_rows(self._vectors) if len(vectors) else None
-        borders = panels(self._rows, panel_bytes, held=2 * PANELS_HELD)
-        if known is not None:
+        if len(vectors):
+            both = [self._rows, as_rows(self._vectors)]
+            borders = panels(self._rows, panel_bytes, held=2 * PANELS_HELD)
             with true_float32():
-                for _, _, parts in over_panels(_product, [self._rows, known], borders, device=device):
+                for _, _, parts in over_panels(_product, both, borders, device=device):
                     along += sum(part.cpu().double().numpy() for part in parts)
         self._along = along.astype(self._vectors.dtype)
 

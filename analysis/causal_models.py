@@ -14,6 +14,19 @@ from torch import Tensor, nn
 _SAVED = "give a folder that save_pretrained wrote, weights as safetensors"
 
 
+def import_transformers() -> Any:
+    """The module `transformers`.
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+    """
+    try:
+        import transformers
+    except ImportError:
+        raise ImportError("transformers is not installed: pip install 'goalcut[transformers]'") from None
+    return transformers
+
+
 def load_causal(path: str | Path) -> nn.Module:
     """A causal model from a folder.
 
@@ -22,12 +35,9 @@ def load_causal(path: str | Path) -> nn.Module:
         ValueError: there is no such folder, or it holds no such model, or not all of its weights.
     """
     _check_folder(path)
+    transformers = import_transformers()
     try:
-        from transformers import AutoModelForCausalLM
-    except ImportError:
-        raise ImportError("transformers is not installed: pip install 'goalcut[transformers]'") from None
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             str(path),
             local_files_only=True,
             use_safetensors=True,
@@ -71,12 +81,11 @@ def tokens_of_text(path: str | Path, text: str) -> Tensor:
         ValueError: the folder has no tokenizer that can be read, or it knows nothing of the text.
     """
     _check_folder(path)
+    transformers = import_transformers()
     try:
-        from transformers import AutoTokenizer
-    except ImportError:
-        raise ImportError("transformers is not installed: pip install 'goalcut[transformers]'") from None
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            str(path), local_files_only=True, trust_remote_code=False
+        )
         found = torch.tensor(tokenizer(text, add_special_tokens=False)["input_ids"], dtype=torch.int64)
     except Exception as error:  # libraries of tokenizers raise what they like
         raise ValueError(

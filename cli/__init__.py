@@ -121,10 +121,7 @@ def _dispatch(name: str, argv: list[str]) -> None:
     }
     kind = kinds[name]
     if kind in (w.PlayCommand, w.LevelsCommand):
-        try:
-            argv = named_as_in_training(argv)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        argv = named_as_in_training(argv)
     command = parse(kind, argv, f"goalcut {name}", lambda: with_preset(kind, argv))
     try:
         check_logs((*getattr(command, "log", ()), *getattr(command, "to", ())))

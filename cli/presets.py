@@ -14,6 +14,7 @@ from ..agents.files import RunFileError, read_json
 from ..agents.procgen_run import ProcgenRun, ProcgenSettings
 from ..agents.run import PRESETS
 from ..envs.worlds import WORLDS, CheeseInCorner, world_named
+from .parsing import UsageError
 from .settings import (
     AblateCommand,
     EvaluateCommand,
@@ -131,7 +132,7 @@ def named_as_in_training(argv: Sequence[str]) -> list[str]:
     """The words of `goalcut play` and `levels` with `--world NAME --world.size 7` said as `NAME --size 7`.
 
     Raises:
-        ValueError: the world is named in both ways.
+        UsageError: the world is named in both ways.
     """
     world, words, value = option(list(argv), "--world"), [], False
     for word in argv:
@@ -142,5 +143,5 @@ def named_as_in_training(argv: Sequence[str]) -> list[str]:
         return words
     other = first_word(words, WORLDS)
     if other is not None:
-        raise ValueError(f"world is {other!r} beside --world {world!r}: give one")
+        raise UsageError(f"world is {other!r} beside --world {world!r}: give one")
     return [world, *words]

@@ -9,7 +9,13 @@ from torch import Tensor, tensor
 
 from ..agents.files import read_json, write_json
 from ..agents.run_directory import settings_to_json
-from ..analysis.causal_models import load_causal, tokens_of_text, untrained_causal, windows
+from ..analysis.causal_models import (
+    import_transformers,
+    load_causal,
+    tokens_of_text,
+    untrained_causal,
+    windows,
+)
 from ..analysis.residual_stream import check_tokens, residual_channels
 from ..report.residual_page import residual_table, write_residual_report
 from .lens_steps import is_there, phases, print_table, save_findings
@@ -90,7 +96,6 @@ def _ready() -> None:
     No model of text needs torchvision, and one of another build of torch keeps transformers from importing any model.
     """
     sys.modules.setdefault("torchvision", None)  # pyright: ignore[reportArgumentType]
-    from transformers.utils import logging
-
+    logging = import_transformers().utils.logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()

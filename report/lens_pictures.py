@@ -14,7 +14,8 @@ from .templates import render
 
 _WALL, _FREE = (0xC5, 0xCA, 0xD3), (0xFF, 0xFF, 0xFF)
 _THINGS = (INK, "#c77700", *DIGIT_COLOURS[2:], *DIGIT_COLOURS[:2])
-"""Colours of the mouse and of what else lies in a maze, in the order of the planes."""
+_COLOUR_NAMES = ("black", "amber", "green", "red", "violet", "brown", "pink", "grey", "olive")
+"""Colours of the mouse and of what else lies in a maze, in the order of the planes; what they are called."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,7 @@ def measured(figures: Mapping[str, Any], planes: Sequence[str] = ()) -> list[Exh
     key = []
     if planes:
         things = [name for name in planes if name != "walls"]
-        key = [
-            ("none", f"{name}: {_colour_name(place)}")
-            for place, name in enumerate(things[: len(_COLOUR_NAMES)])
-        ]
+        key = [("none", f"{name}: {colour}") for name, colour in zip(things, _COLOUR_NAMES, strict=False)]
     return [Exhibit(caption, key=key, block=render("measured.html", lines=lines))]
 
 
@@ -132,10 +130,3 @@ def _said(row: Mapping[str, Any]) -> str:
         chance = dig(row, "labels_null", best)
         told.append(f"{best} explains {decimal(known[best])} of u (shuffled {decimal(chance)})")
     return "; ".join(told)
-
-
-_COLOUR_NAMES = ("black", "amber", "green", "red", "violet", "brown", "pink", "grey", "olive")
-
-
-def _colour_name(place: int) -> str:
-    return _COLOUR_NAMES[place]
