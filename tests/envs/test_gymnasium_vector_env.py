@@ -12,6 +12,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import FlattenObservation, RecordEpisodeStatistics
+from vector_twins import same_info, walk
 
 from goalcut.envs import (
     WORLD_IDS,
@@ -38,36 +39,6 @@ def singles(name: str, num_envs: int, mode: AutoresetMode, **settings: Any) -> S
     """Gymnasium's own vector of single environments."""
     one: Callable[[], Any] = lambda: gymnasium.make(name, **settings)  # noqa: E731
     return SyncVectorEnv([one] * num_envs, autoreset_mode=mode)
-
-
-def walk(envs: Any, steps: int, seed: int) -> list[Any]:
-    """Random steps, with the resets that `DISABLED` asks for; all that was returned."""
-    seen: list[Any] = [envs.reset(seed=seed)]
-    actions = np.random.default_rng(seed).integers(4, size=(steps, envs.num_envs))
-    for action in actions:
-        seen.append(envs.step(action))
-        over = seen[-1][2] | seen[-1][3]
-        if envs.metadata["autoreset_mode"] is AutoresetMode.DISABLED and over.any():
-            seen.append(envs.reset(options={"reset_mask": over}))
-    return seen
-
-
-def same_info(ours: dict, theirs: dict) -> bool:
-    """Equal keys and masks, and equal values where the masks say there are any."""
-    if ours.keys() != theirs.keys():
-        return False
-    for key in (key for key in ours if not key.startswith("_")):
-        mask = ours[f"_{key}"]
-        if mask.dtype != bool or not np.array_equal(mask, theirs[f"_{key}"]):
-            return False
-        if isinstance(ours[key], dict):
-            if not same_info(ours[key], theirs[key]):
-                return False
-        elif ours[key].dtype != theirs[key].dtype or not all(
-            np.array_equal(one, two) for one, two in zip(ours[key][mask], theirs[key][mask], strict=True)
-        ):
-            return False
-    return True
 
 
 @pytest.mark.parametrize("endless", [False, True])

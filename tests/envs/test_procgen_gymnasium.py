@@ -2,7 +2,6 @@ import importlib.util
 import pickle
 import sys
 import warnings
-from typing import Any
 
 import gymnasium
 import numpy as np
@@ -13,6 +12,7 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.env_checker import check_env as check_env_of_stable_baselines3
+from vector_twins import same_info, walk
 
 from goalcut.envs.levels import Level
 from goalcut.envs.procgen_gymnasium import ProcgenMazeEnv, ProcgenMazeVectorEnv
@@ -27,33 +27,6 @@ EASY = {"mode": "easy", "cheese": "region", "corner_size": 3}
 MODES = list(AutoresetMode)
 # Levels whose mazes are 3×3 cells: a random walk soon finds their cheese.
 SMALL_MAZES = [0, 11]
-
-
-def walk(envs: Any, steps: int, seed: int | None = None) -> list[Any]:
-    """Random steps after a reset with a seed, or going on, with the resets that `DISABLED` asks for; all returned."""
-    seen: list[Any] = [] if seed is None else [envs.reset(seed=seed)]
-    for action in np.random.default_rng(seed or 0).integers(15, size=(steps, envs.num_envs)):
-        seen.append(envs.step(action))
-        over = seen[-1][2] | seen[-1][3]
-        if envs.metadata["autoreset_mode"] is AutoresetMode.DISABLED and over.any():
-            seen.append(envs.reset(options={"reset_mask": over}))
-    return seen
-
-
-def same_info(ours: dict, theirs: dict) -> bool:
-    """Equal keys and masks, and equal values where the masks say there are any."""
-    if ours.keys() != theirs.keys():
-        return False
-    for key in (key for key in ours if not key.startswith("_")):
-        mask, one, two = ours[f"_{key}"], ours[key], theirs[key]
-        if not np.array_equal(mask, theirs[f"_{key}"]):
-            return False
-        if isinstance(one, dict):
-            if not same_info(one, two):
-                return False
-        elif not all(np.array_equal(a, b) for a, b in zip(one[mask], two[mask], strict=True)):
-            return False
-    return True
 
 
 def near_time_out(envs: ProcgenMazeVectorEnv, elapsed: int = 480) -> None:
