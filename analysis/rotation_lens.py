@@ -10,12 +10,12 @@ from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from .control_networks import trained_on_subject
 from .directions import Directions
 from .jacobian_chain import JacobianChain, chain_nodes, jacobian_chain, known_bases
+from .jacobian_images import jacobian_images
 from .layer_activations import function_kept, in_float64
 from .lens import Findings, OnStep
 from .matched_bases import chance_cosine, matched_cosine, random_rotation
@@ -207,7 +207,7 @@ def rotation(
     rotations = {nodes[layer]: best.bases[layer] for layer in chain.free}
     figures["function"] = _function_kept(exact, rotations)
     ordered = {layer: _by_effect(chain, best, layer) for layer in chain.free}
-    figures["images"] = _images(chain, best, bases["random"], ordered, settings)
+    figures["images"] = jacobian_images(chain, best, bases["random"], ordered, settings.shown)
     if settings.toy:
         on_step("rotations of toy autoencoders", 0, 1)
         figures["toy"] = superposition_table(loss, seed=settings.seed)
@@ -347,45 +347,6 @@ def _by_effect(chain: JacobianChain, fit: RotationFit, layer: int) -> tuple[np.n
     effect = J.square().sum(1).mean(0).sqrt().double().cpu().numpy()
     order = np.argsort(-effect, kind="stable")
     return order, effect[order]
-
-
-def _images(
-    chain: JacobianChain,
-    fit: RotationFit,
-    random: Mapping[int, np.ndarray],
-    ordered: Mapping[int, tuple[np.ndarray, np.ndarray]],
-    settings: RotationSettings,
-) -> dict[str, Any]:
-    """Per pair of layers, before, after and in random bases, of the normalised Jacobian with its largest entry 1.
-
-    `mean` is its entries' root mean square over blocks of held-out inputs, `one` the first of these blocks.
-    """
-    found = {}
-    for pair, (early, late) in enumerate(pairwise(chain.nodes)):
-        J = chain.held_out[pair]
-        eye = [np.eye(J.shape[2]), np.eye(J.shape[1])]
-        after = rotated(J, fit.bases[pair + 1], fit.bases[pair])
-        for side, layer in ((2, pair), (1, pair + 1)):
-            if layer in ordered:
-                order = torch.from_numpy(ordered[layer][0].copy()).to(after.device)
-                after = after.index_select(side, order)
-        found[f"{early} to {late}"] = {
-            name: {
-                "mean": _image(X.square().mean(0).sqrt(), settings.shown),
-                "one": _image(X[0], settings.shown),
-            }
-            for name, X in (
-                ("before", rotated(J, eye[1], eye[0])),
-                ("after", after),
-                ("random", rotated(J, random[pair + 1], random[pair])),
-            )
-        }
-    return found
-
-
-def _image(X: Tensor, shown: int) -> list[list[float]]:
-    X = X[:shown, :shown]
-    return (X / X.abs().max().clamp_min(1e-30)).double().cpu().numpy().round(3).tolist()
 
 
 def _directions(
