@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..agents.files import save_tensors
 from ..agents.parameters import named_parameters_of, parameter_layout
-from ..agents.run_directory import RunDirectory, settings_to_json
+from ..agents.run_directory import RunDirectory
+from ..agents.settings_json import settings_to_json
 from ..analysis.directions import Directions
 from .controls import Control, Recipe, random_control, same_norm, shrink, span_control
 from .cuts import cut_parameters, relative_norm

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from .files import write_atomically
-from .run_directory import RunDirectory, settings_to_json
+from .run_directory import RunDirectory
+from .settings_json import settings_to_json
 
 Scalars = Mapping[str, float]
 """One record: a number under each name, nested names joined by a slash."""

@@ -11,7 +11,7 @@ import numpy as np
 from ..agents.classification import DigitSettings
 from ..agents.digit_run import DigitRun, held_out_behaviour, train_digits
 from ..agents.files import RunFileError, read_json, write_json
-from ..agents.run_directory import settings_to_json
+from ..agents.settings_json import settings_to_json
 from .cross_half import cross_half_of_product
 from .gram import gram
 from .log_spectra import whole_log

@@ -15,7 +15,7 @@ from ..ablate.judge import Judge
 from ..agents.classification import DigitSettings
 from ..agents.digit_run import DigitRun, held_out_behaviour, train_digits
 from ..agents.files import RunConflictError, RunFileError, read_json, write_atomically, write_json
-from ..agents.run_directory import settings_to_json
+from ..agents.settings_json import settings_to_json
 from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from ..analysis.digit_table import entries, fill_table, markdown

@@ -19,7 +19,7 @@ from ..agents.files import RunFileError, read_json, write_json
 from ..agents.open_run import AnyRun, open_run
 from ..agents.procgen_run import ProcgenRun
 from ..agents.run import Run
-from ..agents.run_directory import settings_to_json
+from ..agents.settings_json import settings_to_json
 from ..analysis.directions import Directions
 from ..analysis.lens import Findings, OnStep
 from ..analysis.lens_angles import lens_angles

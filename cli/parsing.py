@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
-from ..agents.run_directory import check_finite
+from ..agents.settings_json import check_finite
 
 _KINDS = {"INT": "a whole number", "FLOAT": "a number"}
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, tensor
 
 from ..agents.files import read_json, write_json
-from ..agents.run_directory import settings_to_json
+from ..agents.settings_json import settings_to_json
 from ..analysis.causal_models import (
     import_transformers,
     load_causal,

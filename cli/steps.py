@@ -25,7 +25,8 @@ from ..agents.open_run import MazeRun, open_maze_run
 from ..agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
 from ..agents.rollout_run import REPORT_LEVEL_SEED
 from ..agents.run import Run, TrainSettings
-from ..agents.run_directory import RunDirectory, settings_to_json
+from ..agents.run_directory import RunDirectory
+from ..agents.settings_json import settings_to_json
 from ..agents.training import train
 from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.directions import Directions

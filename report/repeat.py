@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from ..agents.run_directory import flat_settings
+from ..agents.settings_json import flat_settings
 from .inputs import Inputs, dig
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..agents.files import write_atomically
-from ..agents.run_directory import flat_settings
+from ..agents.settings_json import flat_settings
 from ..studies.answer import load_answer
 from . import study_cuts, study_methods, study_stars, study_timing
 from .html import page_html

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..ablate.maze_cuts import levels_judged_on
 from ..agents.files import read_json, write_json
-from ..agents.run_directory import settings_to_json
+from ..agents.settings_json import settings_to_json
 from .plan import Plan
 from .results import RunResult, whole
 from .run_stages import is_done

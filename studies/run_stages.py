@@ -13,7 +13,7 @@ from ..ablate.maze_cuts import AblateSettings, MazeAblation, levels_judged_on
 from ..ablate.plan import PlannedCut
 from ..agents.files import RunFileError, read_json, write_json
 from ..agents.run import Run, TrainSettings
-from ..agents.run_directory import settings_to_json
+from ..agents.settings_json import settings_to_json
 from ..agents.training import train
 from ..analysis.maze_analysis import analyze_run
 from .results import JUDGED

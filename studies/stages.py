@@ -18,7 +18,8 @@ from ..ablate.table import save_table
 from ..agents.files import RunFileError, read_json, write_json
 from ..agents.open_run import MazeRun
 from ..agents.rollout_run import HeldOut
-from ..agents.run_directory import RunDirectory, check_device, settings_to_json
+from ..agents.run_directory import RunDirectory, check_device
+from ..agents.settings_json import settings_to_json
 from ..analysis.directions import Directions, stored_checksum
 
 EVALUATION, ANALYSIS, ABLATION = "evaluation.json", "analysis/analysis.json", "ablation/table.json"

@@ -17,7 +17,7 @@ from goalcut.ablate.maze_cuts import AblateSettings, MazeAblation
 from goalcut.agents.files import load_tensors, read_json
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
-from goalcut.agents.run_directory import settings_from_json
+from goalcut.agents.settings_json import settings_from_json
 from goalcut.analysis.directions import Directions
 from goalcut.cli import COMMANDS, main
 from goalcut.studies.stages import ABLATION, saved_analysis, up_to_date

@@ -21,7 +21,7 @@ from goalcut.agents.files import save_tensors, write_json
 from goalcut.agents.parameters import named_parameters_of, parameter_layout
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
-from goalcut.agents.run_directory import settings_to_json
+from goalcut.agents.settings_json import settings_to_json
 from goalcut.agents.training import train
 from goalcut.analysis.digit_analysis import DigitAnalyzeSettings, analyze_digits
 from goalcut.analysis.directions import Directions
