@@ -2,11 +2,12 @@
 
 import math
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
+from .blocked import convolve, in_blocks
 from .linear import Linear, linear
 
 NetworkName = Literal["mlp", "conv", "impala", "residual_mlp"]
@@ -55,6 +56,29 @@ class FlattenPixels(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The features of every pixel in a row."""
         return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class ConvTrunk(nn.Sequential):
+    """3×3 convolutions with rectifiers, then a layer of features over the pixels."""
+
+    def __init__(self, channels: int, height: int, width: int):
+        super().__init__(
+            *(nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()),
+            *(FlattenPixels(), Linear(16 * height * width, 128), nn.ReLU()),
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, channels, H, W) to (B, 128)."""
+        if not in_blocks(input):
+            return super().forward(input)
+        first, _, second, _, _, linear, _ = cast(tuple[Any, ...], tuple(self))
+        planes = input.contiguous().to_mkldnn()
+        planes = torch.relu(convolve(planes, first))
+        planes = torch.relu(convolve(planes, second)).to_dense()
+        # Out of their blocks planes lie channel by channel: it is quicker to have the weights lie so, too.
+        by_pixel = linear.weight.to(planes.dtype).unflatten(1, (-1, planes.shape[1]))
+        return torch.relu(nn.functional.linear(planes.flatten(1), by_pixel.mT.flatten(1), linear.bias))
 
 
 class ResidualBlock(nn.Module):
@@ -132,11 +156,7 @@ def _mlp(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
 
 
 def _conv(shape: tuple[int, int, int], num_actions: int) -> ActorCritic:
-    channels, height, width = shape
-    convolutions = [nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU()]
-    convolutions += [nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()]
-    features = [FlattenPixels(), Linear(16 * height * width, 128), nn.ReLU()]
-    return ActorCritic(nn.Sequential(*convolutions, *features), 128, num_actions)
+    return ActorCritic(ConvTrunk(*shape), 128, num_actions)
 
 
 def _impala(shape: tuple[int, int, int], num_actions: int, scale: int) -> ActorCritic:

@@ -16,10 +16,12 @@ from torch import Tensor
 
 from ..envs.batched import BatchedEnvironment
 from ..envs.cheese_maze import Step
+from .blocked import blocked_convolutions, blocks_pay
 from .flat_gradients import FlatGradients
 from .gradient_log import FIRST_EPOCH
-from .networks import ActorCritic
+from .networks import ActorCritic, ConvTrunk
 from .optimizers import load_optimizer_tensors, optimizer_tensors, under
+from .ppo_loss import ppo_loss
 from .precision import Precision, resolved_precision
 from .recorder import GradientError, GradientRecorder
 from .routing import Router
@@ -112,6 +114,26 @@ class Rollout:
     returns: Tensor
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """Samples of a rollout, any of which are gathered at once; (S, …)."""
+
+    stored: Tensor  # planes, each sample one run of bytes that lies as the network reads it
+    by_pixel: bool  # (S, H, W, C) then, otherwise (S, C, H, W)
+    actions: Tensor
+    log_probs: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+    def planes(self, chosen: Tensor) -> Tensor:
+        """(B, C, H, W) of these."""
+        found = self.stored.flatten(1).index_select(0, chosen).view(-1, *self.stored.shape[1:])
+        return found.permute(0, 3, 1, 2) if self.by_pixel else found
+
+
+_Chosen = tuple[Tensor, Tensor]
+
+
 def generalised_advantages(
     rewards: Tensor, values: Tensor, ended: Tensor, last_values: Tensor, gamma: float, gae_lambda: float
 ) -> Tensor:
@@ -137,10 +159,6 @@ def generalised_advantages(
         running = deltas[t] + gamma * gae_lambda * going_on[t] * running
         advantages[t] = running
     return advantages
-
-
-def _channels_last(observations: Tensor) -> Tensor:
-    return observations.contiguous(memory_format=torch.channels_last)
 
 
 class PPO:
@@ -171,13 +189,17 @@ class PPO:
         if env.num_envs != settings.num_envs:
             raise ValueError(f"num_envs is {settings.num_envs}, but the environment has {env.num_envs}")
         self.settings, self.env, self.device, self._router = settings, env, env.device, router
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.network = network.to(self.device).to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
         self.optimizer = torch.optim.Adam(
             network.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True
         )
         self.rollouts_done = 0
         self._reduced = resolved_precision(settings.precision, self.device) == "bfloat16"
         self._generator = torch.Generator(self.device).manual_seed(seed)
+        # How the network reads planes: pixel by pixel, or plane by plane.
+        dtype = torch.bfloat16 if self._reduced else torch.float32
+        plain = isinstance(network.trunk, ConvTrunk) and blocks_pay(dtype, self.device)
+        self._format = torch.contiguous_format if plain else torch.channels_last
 
     @property
     def env_steps(self) -> int:
@@ -195,15 +217,15 @@ class PPO:
         uniform = torch.rand(*shape, 1, generator=self._generator, device=self.device)
         acting = deepcopy(self.network).bfloat16() if self._reduced else self.network
         steps: list[Step] = []
-        with torch.no_grad():
+        with torch.no_grad(), blocked_convolutions():
             for t in range(cfg.num_steps):
                 observations[t] = env.observations
-                logits, values[t] = acting(_channels_last(observations[t]))
+                logits, values[t] = acting(self._laid_out(observations[t]))
                 log_policy = logits.log_softmax(-1)
                 actions[t] = (log_policy.exp().cumsum(-1)[:, :-1] <= uniform[t]).sum(-1)
                 log_probs[t] = log_policy.gather(1, actions[t][:, None])[:, 0]
                 steps.append(env.step(actions[t]))
-            last_values = acting(_channels_last(env.observations))[1]
+            last_values = acting(self._laid_out(env.observations))[1]
             rewards = torch.stack([step.rewards for step in steps])
             truncated = torch.stack([step.truncated for step in steps])
             ended = torch.stack([step.terminated for step in steps]) | truncated
@@ -212,7 +234,7 @@ class PPO:
             # order of `ended`, time by time.
             cut_off = torch.cat([step.final_observations for step in steps])[truncated[ended]]
             if len(cut_off):
-                rewards[truncated] += cfg.gamma * acting(_channels_last(cut_off))[1]
+                rewards[truncated] += cfg.gamma * acting(self._laid_out(cut_off))[1]
         advantages = generalised_advantages(rewards, values, ended, last_values, cfg.gamma, cfg.gae_lambda)
         rollout = Rollout(observations, actions, log_probs, values, advantages, advantages + values)
         self.rollouts_done += 1
@@ -240,21 +262,15 @@ class PPO:
         metrics: list[dict[str, Tensor]] = []
         gradients = FlatGradients(list(self.network.parameters()), recorder)
         updates = cfg.epochs * cfg.minibatches
-        minibatches = self._minibatches(rollout)
+        samples = self._samples(rollout)
         with side_by_side(self.device) as both:
-            halves = next(minibatches)
-            for update in range(updates):
+            for update, chosen in enumerate(self._minibatches()):
                 with_terms = recorder if record_terms and update == 0 else None
-                metrics += self._half_gradients(halves, gradients, both, with_terms)
-
-                def step() -> None:
-                    gradients.clip(cfg.max_grad_norm)
-                    if recorder is not None:
-                        recorder.written()
-                    self.optimizer.step()
-
-                # The next minibatch is gathered meanwhile: it asks for no parameters.
-                _, halves = both(step, lambda: next(minibatches, {}))
+                metrics += self._half_gradients(samples, chosen, gradients, both, with_terms)
+                factor = gradients.clip(cfg.max_grad_norm)
+                self.optimizer.step()
+                if recorder is not None:
+                    recorder.update(factor)
                 if recorder is not None and not recorder.per_update and update == cfg.minibatches - 1:
                     recorder.row_so_far(self.env_steps, FIRST_EPOCH)
         if recorder is not None and not recorder.per_update:
@@ -290,7 +306,8 @@ class PPO:
 
     def _half_gradients(
         self,
-        halves: dict[str, tuple[Tensor, ...]],
+        samples: _Samples,
+        halves: dict[str, _Chosen],
         gradients: FlatGradients,
         both: Both,
         recorder: GradientRecorder | None,
@@ -299,91 +316,70 @@ class PPO:
 
         With a recorder, which it is not for two threads to write to, one half after the other.
         """
-        size = sum(len(half[0]) for half in halves.values())
-        advantages = torch.cat([half[3] for half in halves.values()])
+        cfg = self.settings
+        advantages = samples.advantages[torch.cat([chosen for chosen, _ in halves.values()])]
         centre, spread = advantages.mean(), advantages.std() + 1e-8
 
         def of(number: int, half: str) -> dict[str, Tensor]:
-            observations, actions, old_log_probs, raw_advantages, returns, *taught = halves[half]
-            normal = (raw_advantages - centre) / spread
-            terms, metrics = self._losses(
-                observations, actions, old_log_probs, normal, returns, size, *taught
+            chosen, drawn = halves[half]
+            planes = samples.planes(chosen)
+            taught = () if self._router is None else (self._router.taught(planes, drawn),)
+            outputs = self._outputs(planes, *taught)
+            loss = ppo_loss(
+                *outputs,
+                samples.actions[chosen],
+                samples.log_probs[chosen],
+                (samples.advantages[chosen] - centre) / spread,
+                samples.returns[chosen],
+                len(advantages),
+                clip_coef=cfg.clip_coef,
+                value_coef=cfg.value_coef,
+                entropy_coef=cfg.entropy_coef,
             )
             if recorder is not None:
-                recorder.record_terms(terms, self.env_steps, half=half)
-            gradients.put(number, torch.stack(list(terms.values())).sum())
-            return {f"{term}_loss": loss.detach() for term, loss in terms.items()} | metrics
+                recorder.record_terms(loss.with_gradients_of_terms(*outputs), self.env_steps, half=half)
+            gradients.put(number, outputs, loss.derivative())
+            return {f"{term}_loss": value for term, value in loss.terms.items()} | loss.metrics
 
         calls = [partial(of, number, half) for number, half in enumerate(halves)]
         if recorder is None and len(calls) == 2:
             return list(both(*calls))
         return [call() for call in calls]
 
-    def _minibatches(self, rollout: Rollout) -> Iterator[dict[str, tuple[Tensor, ...]]]:
-        """Per update: half name → (observations, actions, log_probs, advantages, returns) of its samples.
-
-        With a router a sixth, which features each sample teaches.
-        """
-        cfg = self.settings
-        tensors = (
-            rollout.actions,
-            rollout.log_probs,
-            rollout.advantages,
-            rollout.returns,
+    def _samples(self, rollout: Rollout) -> _Samples:
+        """What a rollout holds, sample by sample: number t · num_envs + environment."""
+        planes = self._laid_out(rollout.observations.flatten(0, 1))
+        by_pixel = self._format == torch.channels_last
+        rest = (rollout.actions, rollout.log_probs, rollout.advantages, rollout.returns)
+        return _Samples(
+            planes.permute(0, 2, 3, 1) if by_pixel else planes, by_pixel, *(part.flatten() for part in rest)
         )
-        flat = [tensor.flatten(0, 1) for tensor in tensors]
-        # Pixel by pixel, so that a sample is one run of bytes, and lies as channels_last wants it.
-        pixels = rollout.observations.flatten(0, 1).permute(0, 2, 3, 1).contiguous()
-        shape, pixels = pixels.shape[1:], pixels.flatten(1)
 
-        def samples(chosen: Tensor) -> tuple[Tensor, ...]:
-            planes = pixels.index_select(0, chosen).view(-1, *shape).permute(0, 3, 1, 2)
-            routed = () if self._router is None else (self._router.taught(planes, self._generator),)
-            return (planes, *(tensor[chosen] for tensor in flat), *routed)
-
+    def _minibatches(self) -> Iterator[dict[str, _Chosen]]:
+        """Per update: half name → the numbers of its samples, and what the router draws for each."""
+        cfg = self.settings
         number = torch.arange(cfg.num_envs * cfg.num_steps, device=self.device).view(
             cfg.num_steps, cfg.num_envs
         )
         members = {"A": number[:, ::2].reshape(-1), "B": number[:, 1::2].reshape(-1)}
+        how = {"generator": self._generator, "device": self.device}
         for _ in range(cfg.epochs):
-            order = {
-                half: own[torch.randperm(len(own), generator=self._generator, device=self.device)]
+            chunks = {
+                half: own[torch.randperm(len(own), **how)].chunk(cfg.minibatches)
                 for half, own in members.items()
             }
-            chunks = {half: own.chunk(cfg.minibatches) for half, own in order.items()}
             for update in range(cfg.minibatches):
-                yield {half: samples(chunk[update]) for half, chunk in chunks.items()}
+                yield {
+                    half: (chunk[update], torch.rand(len(chunk[update]) if self._router else 0, **how))
+                    for half, chunk in chunks.items()
+                }
 
-    def _losses(
-        self,
-        observations: Tensor,
-        actions: Tensor,
-        old_log_probs: Tensor,
-        advantages: Tensor,
-        returns: Tensor,
-        size: int,
-        taught: Tensor | None = None,
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Weighted loss terms of some samples of a minibatch of `size`, which sum to its loss; and metrics."""
-        cfg = self.settings
+    def _laid_out(self, observations: Tensor) -> Tensor:
+        return observations.contiguous(memory_format=self._format)
+
+    def _outputs(self, observations: Tensor, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits and values, to be differentiated."""
         # Each weight is cast once: a cache would only be shared between halves that run at once.
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced, cache_enabled=False):
-            logits, values = self.network(_channels_last(observations), taught)
-        log_policy = logits.log_softmax(-1)
-        log_ratio = log_policy.gather(1, actions[:, None])[:, 0] - old_log_probs
-        ratio = log_ratio.exp()
-        clipped = ratio.clamp(1 - cfg.clip_coef, 1 + cfg.clip_coef)
-        surrogate = torch.minimum(ratio * advantages, clipped * advantages)
-        entropy = -(log_policy.exp() * log_policy).sum(-1)
-        terms = {
-            "policy": -surrogate.sum() / size,
-            "value": cfg.value_coef * 0.5 * (values - returns).square().sum() / size,
-            "entropy": -cfg.entropy_coef * entropy.sum() / size,
-        }
-        with torch.no_grad():
-            metrics = {
-                "entropy": entropy.sum() / size,
-                "clipped_share": (ratio != clipped).float().sum() / size,
-                "approx_kl": ((ratio - 1) - log_ratio).sum() / size,  # Schulman's k3 estimator
-            }
-        return terms, metrics
+        reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced, cache_enabled=False)
+        with reduced, blocked_convolutions():
+            return self.network(self._laid_out(observations), taught)

@@ -47,7 +47,7 @@ class GradientRecorder:
         clip_grad_norm_(...); optimizer.step()
         recorder.end_row(env_steps)          # only where rows are averaged
 
-    A loop that computes gradients itself may write them into `gradient` and `half_a` and call `written`.
+    A loop that computes gradients itself may write them into `gradient` and `half_a`: see `by_hand`.
 
     Args:
         module: any module; its trainable parameters are recorded, in the order of `named_parameters`.
@@ -143,9 +143,32 @@ class GradientRecorder:
             self._a_seen = True
         self.seconds += time.perf_counter() - began
 
-    def written(self) -> None:
-        """The gradient of the update under way lies in `gradient`, and half A's part of it in `half_a`."""
-        self._seen = self._a_seen = self._halved = True
+    def by_hand(self) -> None:
+        """From now on the training loop writes every update's gradient into `gradient` and half A's part into `half_a`.
+
+        It calls `check` before the optimizer steps and `update` after or meanwhile; nothing is hooked any more.
+        """
+        while self._hooks:
+            self._hooks.pop().remove()
+
+    def check(self, norm: float) -> None:
+        """Complain of a gradient whose norm is not finite, before the optimizer takes a step along it."""
+        if not np.isfinite(norm):
+            bad = [
+                n
+                for n, p in zip(self._names, self._parameters, strict=True)
+                if not self._places[p].isfinite().all()
+            ]
+            raise GradientError(
+                f"the gradient of {bad[0]} is not finite at update {self.updates}: lower the learning rate, which "
+                f"is {self._lr:g} there, or check the rewards. The {self.log.rows} rows recorded so far are whole"
+            )
+
+    @_timed
+    def update(self, clip: float) -> None:
+        """Of the update under way all is written, halves and whole; clipping shortens it by this factor."""
+        self._halved = True
+        self._take(clip)
 
     def half_a_views(self) -> dict[Tensor, Tensor]:
         """Parameter → a view of it: of the next update, what goes back through the views is half A, the rest half B.
@@ -225,20 +248,14 @@ class GradientRecorder:
     @_timed
     def _close_update(self, *_: object) -> None:
         self._begin()
-        norm = float(self.gradient.norm())
-        if not np.isfinite(norm):
-            bad = [
-                n
-                for n, p in zip(self._names, self._parameters, strict=True)
-                if not self._places[p].isfinite().all()
-            ]
-            raise GradientError(
-                f"the gradient of {bad[0]} is not finite at update {self.updates}: lower the learning rate, which "
-                f"is {self._lr:g} there, or check the rewards. The {self.log.rows} rows recorded so far are whole"
-            )
+        self.check(float(self.gradient.norm()))
         if not self._a_seen:
             self.half_a.zero_()
-        self._clip_sum += self._clip_factor()
+        self._take(self._clip_factor())
+        self._seen = self._a_seen = False
+
+    def _take(self, clip: float) -> None:
+        self._clip_sum += clip
         self._summed += 1
         self._last_update, self.updates = self.updates, self.updates + 1
         if self.per_update:
@@ -247,7 +264,6 @@ class GradientRecorder:
         else:
             self._sum += self.gradient
             self._sum_a += self.half_a
-        self._seen = self._a_seen = False
 
     def _clip_factor(self) -> float:
         """By how much what the optimizer steps along is shorter than what `backward` gave."""

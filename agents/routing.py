@@ -72,10 +72,14 @@ class Router:
             self._taught[row] = False
             self._taught[row, own.start : own.stop] = True
 
-    def taught(self, observations: Tensor, generator: torch.Generator) -> Tensor:
-        """Which features each of the samples (B, C, n, n) teaches, (B, features) bool."""
+    def taught(self, observations: Tensor, drawn: Tensor) -> Tensor:
+        """Which features each of the samples (B, C, n, n) teaches, (B, features) bool.
+
+        Args:
+            observations: the samples.
+            drawn: for each a number, uniform from 0 to 1, that says whether it is routed; (B,).
+        """
         first, second = ((observations[:, plane] != 0).flatten(1).any(1) for plane in self._planes)
-        drawn = torch.rand(len(observations), generator=generator, device=observations.device)
         row = torch.where(first == second, 2, torch.where(first, 0, 1))
         row = torch.where(drawn < self.share, row, 2)
         return self._taught.to(observations.device)[row]

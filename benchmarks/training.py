@@ -51,8 +51,8 @@ JAXGMG = PPOSettings(
 class WholeMinibatch(PPO):
     """The same learner without halves, so that each minibatch has all threads."""
 
-    def _minibatches(self, rollout):
-        for halves in super()._minibatches(rollout):
+    def _minibatches(self):
+        for halves in super()._minibatches():
             yield {"whole": tuple(map(torch.cat, zip(*halves.values(), strict=True)))}
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from goalcut.agents.networks import build_network
+from goalcut.agents.flat_gradients import FlatGradients
+from goalcut.agents.networks import NetworkName, build_network
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPO, PPOSettings, generalised_advantages
 from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
@@ -10,10 +11,15 @@ from goalcut.envs import CheeseInCorner, CheeseMaze, make_levels
 SMALL = PPOSettings(rollouts=4, num_envs=16, num_steps=8, epochs=2, minibatches=2, precision="float32")
 
 
-def learner(settings: PPOSettings = SMALL, seed: int = 0, time_limit: int | None = None) -> PPO:
+def learner(
+    settings: PPOSettings = SMALL,
+    seed: int = 0,
+    time_limit: int | None = None,
+    network: NetworkName = "conv",
+) -> PPO:
     levels = make_levels(CheeseInCorner(size=5, corner_size=2), 64, seed=seed)
     env = CheeseMaze(levels, settings.num_envs, seed=seed, time_limit=time_limit)
-    return PPO(settings, build_network("conv", (3, 5, 5), 4, seed=seed), env, seed=seed)
+    return PPO(settings, build_network(network, (3, 5, 5), 4, seed=seed), env, seed=seed)
 
 
 def slow_advantages(rewards, values, ended, last, gamma, gae_lambda):
@@ -71,48 +77,42 @@ def test_a_time_out_bootstraps_the_value_and_the_cheese_does_not() -> None:
 
 def test_both_halves_have_a_sample_of_their_own_environments_in_every_minibatch() -> None:
     ppo = learner()
-    rollout, _ = ppo.collect()
-    number = torch.arange(8 * 16).view(8, 16)
-    tagged = type(rollout)(rollout.observations, number, *([rollout.values] * 4))
     seen: dict[str, list[int]] = {"A": [], "B": []}
-    for halves in ppo._minibatches(tagged):
-        assert len(halves["A"][1]) == len(halves["B"][1]) == 32
-        for half, samples in halves.items():
-            seen[half] += samples[1].tolist()
+    for halves in ppo._minibatches():
+        assert len(halves["A"][0]) == len(halves["B"][0]) == 32
+        for half, (chosen, _) in halves.items():
+            seen[half] += chosen.tolist()
     assert {sample % 16 % 2 for sample in seen["A"]} == {0}
     assert {sample % 16 % 2 for sample in seen["B"]} == {1}
     assert sorted(seen["A"] + seen["B"]) == sorted(list(range(128)) * 2)
 
 
+@pytest.mark.parametrize("network", ["conv", "residual_mlp"])
+def test_samples_are_those_of_the_rollout_by_their_number(network: NetworkName) -> None:
+    ppo = learner(network=network)
+    rollout, _ = ppo.collect()
+    chosen = torch.tensor([3, 17, 127])
+    samples = ppo._samples(rollout)
+    times, envs = chosen // 16, chosen % 16
+    assert torch.equal(samples.planes(chosen), rollout.observations[times, envs])
+    assert torch.equal(samples.returns[chosen], rollout.returns[times, envs])
+
+
 def test_the_two_halves_make_the_gradient_of_the_whole_minibatch() -> None:
     ppo = learner()
     rollout, _ = ppo.collect()
-    halves = next(iter(ppo._minibatches(rollout)))
-    whole = [torch.cat(pair) for pair in zip(*halves.values(), strict=True)]
+    samples, halves = ppo._samples(rollout), next(iter(ppo._minibatches()))
+    whole = {"whole": tuple(map(torch.cat, zip(*halves.values(), strict=True)))}
+    gradients = FlatGradients(list(ppo.network.parameters()), None)
 
-    def gradient(samples, size):
-        ppo.network.zero_grad()
-        terms, _ = ppo._losses(*samples, size)
-        sum(terms.values()).backward()
-        return torch.cat([p.grad.reshape(-1) for p in ppo.network.parameters()])
+    def gradient(parts) -> np.ndarray:
+        ppo._half_gradients(samples, parts, gradients, lambda first, second: (first(), second()), None)
+        gradients.clip(1e9)
+        return gradients._clipped.numpy().copy()
 
-    together = gradient(whole, 64)
-    parts = sum(gradient(samples, 64) for samples in halves.values())
-    torch.testing.assert_close(parts, together, rtol=1e-4, atol=1e-7)
-
-
-def test_the_surrogate_is_clipped_as_the_paper_says() -> None:
-    ppo = learner()
-    rollout, _ = ppo.collect()
-    observations = rollout.observations[:, 0]
-    logits, _ = ppo.network(observations.float())
-    actions = torch.zeros(8, dtype=torch.int64)
-    ratio = 2.0
-    old = logits.log_softmax(-1)[:, 0].detach() - np.log(ratio)
-    advantages = torch.tensor([1.0, -1.0] * 4)
-    terms, _ = ppo._losses(observations, actions, old, advantages, torch.zeros(8), 8)
-    expected = -np.mean([min(ratio, 1.2), min(-ratio, -1.2)] * 4)
-    assert terms["policy"].item() == pytest.approx(expected, rel=1e-5)
+    parts = gradient(halves)
+    gradients._second.zero_()
+    np.testing.assert_allclose(parts, gradient(whole), rtol=1e-4, atol=1e-7)
 
 
 def test_the_learning_rate_falls_linearly_to_zero() -> None:

@@ -126,6 +126,55 @@ def test_an_averaged_row_is_the_mean_over_its_updates(tmp_path: Path) -> None:
     assert log.rows().records["averaged"].tolist() == [5, 1]
 
 
+@pytest.mark.parametrize("per_update", [False, True])
+def test_a_loop_that_writes_gradients_by_hand_records_what_hooks_would(
+    tmp_path: Path, per_update: bool
+) -> None:
+    logs = []
+    for by_hand in (False, True):
+        network, optimizer, inputs, targets = model()
+        directory = tmp_path / str(by_hand)
+        recorder = GradientRecorder(network, optimizer, directory, per_update=per_update)
+        if by_hand:
+            recorder.by_hand()
+        for _ in range(3):
+            optimizer.zero_grad()
+            parts = {}
+            for half, samples in (("A", slice(0, 16)), ("B", slice(16, 32))):
+                loss = loss_of(network, inputs[samples], targets[samples], 0.5)
+                if by_hand:
+                    loss.backward()
+                    parts[half] = torch.from_numpy(flat_gradient(network))
+                else:
+                    with recorder.half(half):
+                        loss.backward()
+            if by_hand:
+                recorder.half_a.copy_(parts["A"])
+                recorder.gradient.copy_(parts["B"])
+                recorder.check(float(recorder.gradient.norm()))
+            norm = float(clip_grad_norm_(network.parameters(), 0.05))
+            optimizer.step()
+            if by_hand:
+                recorder.update(min(1.0, 0.05 / norm))
+        recorder.end_row(9)
+        recorder.close()
+        logs.append(GradientLog(directory))
+    for half in (None, "A", "B"):
+        hooked, written = (log.rows(half=half).panel(0, log.parameters) for log in logs)
+        np.testing.assert_allclose(written, hooked, rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(logs[1].index["clip"], logs[0].index["clip"], rtol=1e-4)
+    assert logs[1].index["update"].tolist() == logs[0].index["update"].tolist()
+
+
+def test_a_gradient_by_hand_that_is_not_finite_is_named_before_the_step(tmp_path: Path) -> None:
+    network, optimizer, _, _ = model()
+    recorder = GradientRecorder(network, optimizer, tmp_path)
+    recorder.by_hand()
+    recorder.gradient[-1] = float("nan")
+    with pytest.raises(GradientError, match=r"the gradient of 2\.bias is not finite at update 0"):
+        recorder.check(float(recorder.gradient.norm()))
+
+
 def test_rows_of_loss_terms_sum_to_the_gradient_and_leave_it_alone(tmp_path: Path) -> None:
     network, optimizer, inputs, targets = model()
     recorder = GradientRecorder(network, optimizer, tmp_path, per_update=True)

@@ -43,7 +43,9 @@ def router(share: float = 1.0) -> Router:
 
 
 def taught_by(shown: Sequence[str], share: float = 1.0, count: int = 6) -> Tensor:
-    return router(share).taught(observations(shown, count), torch.Generator().manual_seed(0))
+    planes = observations(shown, count)
+    drawn = torch.rand(len(planes), generator=torch.Generator().manual_seed(0))
+    return router(share).taught(planes, drawn)
 
 
 @pytest.mark.parametrize(("shown", "own"), [("star", 0), ("cheese", 1)])
