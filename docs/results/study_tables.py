@@ -1,9 +1,10 @@
-"""Tables of a study of cuts, over seeds, as the pages of docs/results have them.
+"""Tables of a study, over seeds, as the pages of docs/results have them.
 
     python docs/results/study_tables.py runs/studies/cut/results.json
 
-Prints Markdown for every variant: what was learned; every cut with the selectivity of each seed, median, interquartile
-mean and its interval; and of the headline cuts every control beside them.
+Prints Markdown for every variant. Of cuts: what was learned; every cut with the selectivity of each seed, median,
+interquartile mean and its interval; and of the headline cuts every control beside them. Of methods: per goal what each
+reaches within a length, alone and where navigation must stay, and at what side effects.
 """
 
 import argparse
@@ -64,6 +65,36 @@ def cuts(variant: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def methods(variant: dict[str, Any]) -> str:
+    names = [
+        "method",
+        *("‖Δ‖ ≤ 0.1: selectivity (95 %)", "seeds", "navigation", "KL, nats", "value error"),
+        *("and navigation ≥ 0.9: selectivity (95 %)", "seeds"),
+    ]
+    tables = []
+    for goal, found in variant["methods"].items():
+        lines = [f"### Remove {goal}", "", header(names)]
+        ranked = sorted(
+            found, key=lambda name: -found[name]["within"]["norm"]["selectivity"]["over_seeds"]["iqm"][0]
+        )
+        for name in ranked:
+            free, kept = (found[name]["within"][budget] for budget in ("norm", "norm and navigation"))
+            side = (
+                number(free[figure]["over_seeds"]["iqm"][0]) for figure in ("navigation", "kl", "value_error")
+            )
+            cells = [name, told(free["selectivity"]), spread(free), *side]
+            cells += [told(kept["selectivity"]), spread(kept)]
+            lines.append(row(cells))
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
+
+
+def spread(chosen: dict[str, Any]) -> str:
+    """Selectivity of the lowest and the highest seed."""
+    values = chosen["selectivity"]["values"]
+    return f"{number(min(values))} … {number(max(values))}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -72,9 +103,8 @@ def main() -> None:
     results = read_json(parser.parse_args().results)
     print(f"{results['told']}; {results['seconds']:.0f} s\n")
     for name, variant in results["summary"]["variants"].items():
-        print(
-            f"## {name}: seeds {', '.join(map(str, variant['seeds']))}\n\n{learned(variant)}\n\n{cuts(variant)}\n"
-        )
+        rest = methods(variant) if "methods" in variant else cuts(variant)
+        print(f"## {name}: seeds {', '.join(map(str, variant['seeds']))}\n\n{learned(variant)}\n\n{rest}\n")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,10 @@ def header(cells: list[str]) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    if value is None:
+        return "–"
+    told = f"{value:.{digits}f}"
+    return told.removeprefix("-") if float(told) == 0 else told.replace("-", "−")
 
 
 def learned(runs: list[Run]) -> str:
