@@ -103,6 +103,13 @@ def _relation(variants: dict[str, Any]) -> Section:
         "grey band is the mean over seeds of the 95 % interval under permuted time."
     )
     exhibits, tables = [], []
+    rows = [_relation_row(name, variant["doses"]) for name, variant in variants.items() if variant["doses"]]
+    if rows:
+        caption = (
+            "By tuned doses: Spearman's ρ of time with (dose that removes the paid goal − dose that removes the proxy "
+            "goal), where each direction has one dose in either tuned cut."
+        )
+        exhibits.append(Exhibit(caption, [points(rows, "ρ over directions")]))
     for name, variant in variants.items():
         if not variant["relation"]:
             continue
@@ -121,21 +128,29 @@ def _relation(variants: dict[str, Any]) -> Section:
         table = [
             (
                 f"{kind}, {which}",
-                [
-                    str(len(found[which]["seeds"])),
-                    spread(dig(found[which], "over_seeds", "iqm")),
-                    f"{decimal(found[which]['p'], 3)} ({decimal(found[which]['holm_p'], 3)})",
-                    *(_passed(found[which], null) for null in _null_names(variant)),
-                ],
+                _tested(found[which], _null_names(variant)),
             )
             for kind, found in variant["relation"].items()
             for which in GRADIENTS
         ]
+        if variant["doses"]:
+            table.append(("raw, all kept, tuned doses", _tested(variant["doses"], _null_names(variant))))
         caption = (
             f"{name}: p of a sign-flip test over seeds; then in how many seeds ρ passes each null at 0.05."
         )
         tables.append(Table(caption, headings, table))
     return Section("directions", "What late directions carry", lead, exhibits, tables)
+
+
+def _tested(found: dict[str, Any], nulls: list[str]) -> list[str]:
+    """The figures of one relation: seeds, ρ, p over seeds (adjusted, where it is one of a family), and its nulls."""
+    adjusted = f" ({decimal(found['holm_p'], 3)})" if "holm_p" in found else ""
+    return [
+        str(len(found["seeds"])),
+        spread(dig(found, "over_seeds", "iqm")),
+        f"{decimal(found['p'], 3)}{adjusted}",
+        *(_passed(found, null) for null in nulls),
+    ]
 
 
 def _relation_row(kind: str, found: dict[str, Any]) -> Row:

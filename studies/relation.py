@@ -83,6 +83,27 @@ def relation(
     return Relation(found, {"permuted time": permuted, "random basis": rotated})
 
 
+def relation_of_doses(
+    profiles: np.ndarray, preference: np.ndarray, *, draws: int, rng: np.random.Generator
+) -> Relation:
+    """Centre of mass against the dose that removes the late goal − the one that removes the early, over directions.
+
+    Of the nulls permuted time alone: another basis or subspace has doses of its own.
+
+    Args:
+        profiles: (T, k).
+        preference: (k,).
+        draws: of the null.
+        rng: draws it.
+    """
+    permuted = [
+        rank_correlation(centre_of_mass(profiles[rng.permutation(len(profiles))]), preference)
+        for _ in range(draws)
+    ]
+    found = rank_correlation(centre_of_mass(profiles), preference)
+    return Relation(found, {"permuted time": np.array(permuted)})
+
+
 def random_subspaces(
     rows: Rows,
     moved: np.ndarray,

@@ -1,22 +1,28 @@
 """What the study of timing asks of one run: each direction's time and its causal share of each goal."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..ablate.judge import Judge
 from ..ablate.maze_cuts import levels_judged_on
-from ..ablate.maze_goals import MazeBehaviour, maze_goals
+from ..ablate.maze_goals import MazeBehaviour, maze_goals, tuning_batches
+from ..ablate.tuned import TuneSettings, tune_doses
 from ..agents.sampled_behaviour import behaviour_of_world
 from ..analysis.directions import Directions, module_of
 from ..analysis.profiles import centre_of_mass
 from .causal import causal_shares, learned, measure_gradients, module_shares_of, path_gradients
-from .relation import Relation, random_subspaces, rank_correlation, relation
+from .relation import Relation, random_subspaces, rank_correlation, relation, relation_of_doses
 from .row_kinds import kinds_of_rows
 from .study import Judged
 
 DIRECTIONS, PATH_POINTS, DRAWS, SUBSPACES = 40, 8, 500, 20
-_MOST_LEVELS = 100
+_MOST_LEVELS, _TUNING_LEVELS = 100, 400
+DOSES = TuneSettings(steps=60, learning_rate=0.1, first_dose=0.1, norm_budget=0.08, by_parameter=False)
+"""A dose for each direction, as a direction has one time."""
 Gradients = dict[str, np.ndarray]
 
 
@@ -66,6 +72,7 @@ def judge_timing(judged: Judged) -> dict[str, Any]:
         "measures": list(names),
         "added": added.tolist(),
         "kinds": kinds,
+        "doses": _doses(judged, theta_0, theta, rng),
         "modules": _modules(strongest, moved, gradients, added),
         # All parameters together: on the path 1, but for the error of the midpoint rule.
         "whole": {which: (found @ moved / added).tolist() for which, found in gradients.items()},
@@ -88,6 +95,30 @@ def _kind(
         tested = relation(found.profiles, found.singular_values, along, slopes, draws=DRAWS, rng=rng)
         result[which] = {"shares": shares.tolist(), **_told(tested)}
     return result
+
+
+def _doses(judged: Judged, theta_0: Tensor, theta: Tensor, rng: np.random.Generator) -> dict[str, Any]:
+    """The dose of each direction in the tuned cut of either goal, and how their difference goes with time."""
+    run, found = judged.run, judged.directions
+    world, goals = run.settings.world, maze_goals(run.settings.world)
+    judges = [
+        Judge(
+            run.network(),
+            MazeBehaviour(
+                behaviour_of_world(world, levels, seed=seed, split="tune", time_limit=run.settings.time_limit)
+            ),
+            theta_0,
+            theta,
+            goals=goals,
+        )
+        for levels, seed in tuning_batches(40 if judged.miniature else _TUNING_LEVELS)
+    ]
+    settings = replace(DOSES, steps=2) if judged.miniature else DOSES
+    vectors = torch.from_numpy(found.vectors)
+    proxy, paid = (tune_doses(judges, theta, theta_0, vectors, goal, settings).numpy() for goal in goals)
+    tested = relation_of_doses(found.profiles, paid - proxy, draws=DRAWS, rng=rng)
+    doses = {goal.name: of.tolist() for goal, of in zip(goals, (proxy, paid), strict=True)}
+    return {"directions": len(found), "doses": doses, **_told(tested)}
 
 
 def _told(tested: Relation) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
         },
         "left_out": {str(run.seed): run.judged["left_out"] for run in runs if "left_out" in run.judged},
         "relation": _relation([run for run in runs if "kinds" in run.judged]),
+        "doses": _doses([run for run in runs if "doses" in run.judged]),
         "modules": _modules([run for run in runs if "modules" in run.judged]),
     }
 
@@ -74,6 +75,13 @@ def _one(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for name in names
         },
     }
+
+
+def _doses(runs: Sequence[RunResult]) -> dict[str, Any] | None:
+    """The same of the doses that tuned cuts give each direction; None where no run has them."""
+    return (
+        {**_one([run.judged["doses"] for run in runs]), "seeds": [run.seed for run in runs]} if runs else None
+    )
 
 
 def _modules(runs: Sequence[RunResult]) -> dict[str, Any]:
