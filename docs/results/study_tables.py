@@ -4,7 +4,8 @@
 
 Prints Markdown for every variant. Of cuts: what was learned; every cut with the selectivity of each seed, median,
 interquartile mean and its interval; and of the headline cuts every control beside them. Of methods: per goal what each
-reaches within a length, alone and where navigation must stay, and at what side effects.
+reaches within a length, alone and where navigation must stay, and at what side effects. Of timing: when each goal is
+learned, and per variant how a direction's time goes with what it carries, beside the nulls.
 """
 
 import argparse
@@ -89,6 +90,44 @@ def methods(variant: dict[str, Any]) -> str:
     return "\n\n".join(tables)
 
 
+def when(variants: dict[str, Any]) -> str:
+    names = ["variant", "proxy passes 0.7, env steps", "paid passes 0.7", "gap / training (95 %)", "seeds"]
+    lines = [header([*names, "paid goal's retention there"])]
+    for name, variant in variants.items():
+        at = variant["over_seeds"]["0.7"]
+        gaps = [of_seed["0.7"]["share"] for of_seed in variant["crossings"].values()]
+        known = [gap for gap in gaps if gap is not None]
+        ends = f"{number(min(known))} … {number(max(known))}, {len(known)} of {len(gaps)}" if known else "–"
+        steps = (f"{at[of]['iqm'][0]:,.0f}" if at[of] else "–" for of in ("proxy", "paid"))
+        share, there = (told(at[of]) if at[of] else "–" for of in ("share", "paid_there"))
+        lines.append(row([name, *steps, share, ends, there]))
+    return "\n".join(lines)
+
+
+def relations(variant: dict[str, Any]) -> str:
+    """Rank correlation of time with what directions carry, per kind of rows and gradient."""
+    names = ["rows, gradient", "ρ (95 %)", "seeds", "p over seeds (Holm)"]
+    first = next(iter(variant["relation"].values()))["path"]["nulls"]
+    lines = [header([*names, *(f"passes {null}" for null in first)])]
+    found = [
+        (f"{kind}, {which}", of[which])
+        for kind, of in variant["relation"].items()
+        for which in ("path", "end")
+    ]
+    if variant.get("doses"):
+        found.append(("raw, all kept, tuned doses", variant["doses"]))
+    for name, of in found:
+        values, adjusted = of["correlations"], of.get("holm_p")
+        p = number(of["p"], 3) + ("" if adjusted is None else f" ({number(adjusted, 3)})")
+        passed = (
+            f"{of['nulls'][null]['passed']} of {len(values)}" if null in of["nulls"] else "–"
+            for null in first
+        )
+        ends = f"{number(min(values))} … {number(max(values))}"
+        lines.append(row([name, told(of), ends, p, *passed]))
+    return "\n".join(lines)
+
+
 def spread(chosen: dict[str, Any]) -> str:
     """Selectivity of the lowest and the highest seed."""
     values = chosen["selectivity"]["values"]
@@ -102,7 +141,14 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     results = read_json(parser.parse_args().results)
     print(f"{results['told']}; {results['seconds']:.0f} s\n")
-    for name, variant in results["summary"]["variants"].items():
+    variants = results["summary"]["variants"]
+    if results["study"] == "timing":
+        print(when(variants))
+        for name, variant in variants.items():
+            if variant["relation"]:
+                print(f"\n## {name}\n\n{relations(variant)}")
+        return
+    for name, variant in variants.items():
         rest = methods(variant) if "methods" in variant else cuts(variant)
         print(f"## {name}: seeds {', '.join(map(str, variant['seeds']))}\n\n{learned(variant)}\n\n{rest}\n")
 
