@@ -42,7 +42,7 @@ def check_mode(mode: str) -> None:
     Raises:
         ValueError: naming the modes that it has.
     """
-    if mode not in WORLD_SIZES:
+    if not isinstance(mode, str) or mode not in WORLD_SIZES:
         raise ValueError(f"mode is {mode!r}: Procgen's maze has {', '.join(map(repr, WORLD_SIZES))}")
 
 

@@ -19,7 +19,8 @@ def learning(inputs: MazeInputs) -> Section:
         return Section("learning", title, missing=(why, command(inputs, "train")))
     lead = (
         f"The measures are {maze_prose.measured_how(inputs)} on held-out levels, taken every few rollouts; these "
-        "levels are fewer than those of the tables and others, so the last points differ a little from what stands there. "
+        "levels are fewer than those of the tables and others, so the last points differ a little from what stands "
+        "there. "
         "First the two goals, each as the share of what training changed of it in the end; then every measure as it is."
     )
     order = [Plot(maze_figures.retention_over_training(inputs), 340)]

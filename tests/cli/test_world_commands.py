@@ -140,6 +140,11 @@ def test_levels_are_drawn_and_counted(capsys: pytest.CaptureFixture[str], tmp_pa
         (["levels", "corner", "--size", "4"], "size is 4: give an odd number"),
         (["levels", "--count", "0"], "count is 0: give at least 1"),
         (["levels", "--show", "0", "--png", "x.png"], "show is 0, so there is nothing to write"),
+        (
+            ["levels", "--png", "/nonexistent/x.png"],
+            "png is /nonexistent/x.png: there is no folder /nonexistent; make",
+        ),
+        (["levels", "--gif", "/"], "gif is /, which is a folder: give the name of a file in it"),
         (["play", "--first", "-1"], "first is -1: give 0 or more"),
         (["levels", "--layout", "hall"], "--layout is 'hall': give one of tree"),
         (["levels", "keys", "--few", "0"], "few is 0: keys without chests"),

@@ -401,6 +401,7 @@ def test_a_changed_byte_is_refused_in_one_line_or_read_as_a_state() -> None:
     [
         ({"mode": "extreme"}, "mode is 'extreme': Procgen's maze has 'easy', 'hard', 'memory'"),
         ({"mode": "exploration"}, "mode is 'exploration'"),
+        ({"mode": ["easy"]}, r"mode is \['easy'\]: Procgen's maze has 'easy', 'hard', 'memory'"),
         ({"cheese": "middle"}, "cheese is 'middle': give one of 'stock', 'corner', 'region'"),
         ({"corner_size": 0}, "corner_size is 0: give at least 1"),
         ({"num_envs": 0}, "num_envs is 0"),
