@@ -1,11 +1,11 @@
 import gc
-import importlib.util
 import sys
 import threading
 
 import numpy as np
 import pytest
 import torch
+from procgen_installed import needs_procgen
 
 from goalcut.envs import ascii, corner_region
 from goalcut.envs.levels import Level, Levels
@@ -14,11 +14,6 @@ from goalcut.envs.procgen_levels import layout_hashes, level_of, share_seen
 from goalcut.envs.procgen_maze import ProcgenMaze
 from goalcut.envs.procgen_state import CHEESE, SPACE, WALL, WORLD_SIZES, MazeState, ProcgenStateError
 
-HAVE_PROCGEN = importlib.util.find_spec("procgen") is not None
-NO_WHEEL = sys.version_info >= (3, 13) or sys.platform != "linux"
-needs_procgen = pytest.mark.skipif(
-    not HAVE_PROCGEN and NO_WHEEL, reason="Procgen has no wheel for this Python or system"
-)
 pytestmark = needs_procgen
 MODES = list(WORLD_SIZES)
 
