@@ -117,9 +117,11 @@ def test_the_seed_of_reset_decides_and_no_seed_goes_on(name: str) -> None:
     assert env.reset(seed=4)[1] != episodes[0][1]
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("name", IDS)
-def test_a_pickled_environment_goes_on_exactly(name: str) -> None:
-    env = single(name, endless=True).unwrapped
+def test_a_pickled_environment_goes_on_exactly(name: str, wrapped: bool) -> None:
+    env = single(name, endless=True)
+    env = env if wrapped else env.unwrapped
     env.reset(seed=1)
     env.action_space.seed(1)
     for _ in range(5):
