@@ -15,7 +15,7 @@ from torch import Tensor
 from ..envs.generator import Split, make_levels
 from ..envs.levels import NUM_ACTIONS, OPPOSITE, Levels
 from ..envs.moves import default_time_limit
-from ..envs.state_graph import MOST_STATES, StateGraph
+from ..envs.state_graph import MOST_STATES, StateGraph, memory
 from ..envs.world import TRAINING, Event, Measure, World
 
 # A policy: observations (B, C, n, n) uint8 to action probabilities (B, 4).
@@ -194,12 +194,12 @@ class ExactBehaviour:
 
     @property
     def told(self) -> str:
-        """How it measures, and the memory of the largest graph."""
+        """How it measures, and the memory that the largest graph takes and took."""
         graph = max(self.graphs.values(), key=lambda graph: graph.bytes)
         states, kinds = graph.real.shape[1], len({id(graph) for graph in self.graphs.values()})
         return (
             f"exact, on {kinds} state graphs of up to {states:,} states a level; the largest takes "
-            f"{graph.bytes / 2**20:,.0f} MiB"
+            f"{memory(graph.bytes)}, and {memory(graph.peak_bytes)} while it was made"
         )
 
     def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:

@@ -61,7 +61,8 @@ class SampledBehaviour:
     @property
     def told(self) -> str:
         """How it measures, and why."""
-        return f"sampled, {self.episodes} episodes of every level" + (f": {self.why}" if self.why else "")
+        how = f"sampled, {self.episodes} episodes of every level"
+        return f"{how}: {self.why}; fewer levels or a smaller world are measured exactly" if self.why else how
 
     def measure(self, policy: Policy) -> dict[str, Tensor]:
         """Every measure on every level, name → (L,) float32: means over episodes, without gradient."""
@@ -262,7 +263,7 @@ def behaviour_of_world(
         )
     except StateGraphTooLarge as error:
         levels = measured_levels(world, count, seed=seed, split=split)
-        return SampledBehaviour(world, levels, horizon, episodes, seed, str(error), device)
+        return SampledBehaviour(world, levels, horizon, episodes, seed, error.why, device)
 
 
 def _repeated(levels: Levels, times: int) -> Levels:

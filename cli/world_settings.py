@@ -95,6 +95,13 @@ class LevelsCommand:
                 raise ValueError(f"{name} is {getattr(self, name)}: give at least {least}")
         if self.show == 0 and (self.png or self.gif):
             raise ValueError("show is 0, so there is nothing to write to png or gif: give at least 1")
+        for name, path in (("png", self.png), ("gif", self.gif)):
+            if path is not None and not path.parent.is_dir():
+                raise ValueError(
+                    f"{name} is {path}: there is no folder {path.parent}; make it, or give another"
+                )
+            if path is not None and path.is_dir():
+                raise ValueError(f"{name} is {path}, which is a folder: give the name of a file in it")
         _check_world(self.world_name, self.world, self.distribution)
 
 

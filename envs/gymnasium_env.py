@@ -63,7 +63,8 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
     often. After a reset they are 0 and False.
 
     ## Reset options
-    `{"level": 17}` starts level 17 of the pool, `{"level": Level(...)}` any level of the same size and world.
+    `{"level": 17}` starts level 17 of the pool, `{"level": Level(...)}` any level of the same size and world,
+    with all that the card says is `needed`.
 
     ## Registered ids
     `WORLD_IDS[name]` of every world: `goalcut/CheeseMaze-v0` of `corner`, and one per card after its class.
@@ -185,6 +186,12 @@ class CheeseMazeEnv(gymnasium.Env[np.ndarray, np.int64]):
                 raise ValueError(
                     f"the level of options is {levels.size}×{levels.size}: give one of size {self.world.size}, or "
                     f"make the environment with another size"
+                )
+            missing = sorted(name for name in self.world.needed if not chosen.things.get(name))
+            if missing:
+                raise ValueError(
+                    f"the level of options has no {missing[0]}: every level of the world {self.world.name!r} has "
+                    f"{', '.join(sorted(self.world.needed))}; put it on a free cell"
                 )
             return _Batch.of(levels, np.array([_GIVEN_LEVEL]))
         number = int(chosen)

@@ -138,8 +138,22 @@ class ProcgenGame:
         """End what `act` began: `frames`, `rewards` and `first` then hold its results."""
         self._env._c_lib.libenv_observe(self._env._c_env)
 
+    def check(self, index: int) -> None:
+        """Refuse a number that no copy has: given to the game, it would end the process.
+
+        Raises:
+            ValueError: naming the index.
+        """
+        if not 0 <= index < self.num_envs:
+            raise ValueError(f"index is {index}: give 0 to {self.num_envs - 1}")
+
     def read(self, index: int) -> MazeState:
-        """The state of one copy."""
+        """The state of one copy.
+
+        Raises:
+            ValueError: there is no such copy.
+        """
+        self.check(index)
         length = self._env.call_c_func("get_state", index, self._buffer, _LARGEST_STATE)
         return MazeState(self._bytes[:length], self.mode)
 
@@ -151,7 +165,11 @@ class ProcgenGame:
             state: what it is to be in.
             generators: its random generators too; without them, which is quicker, the copy keeps those that it has:
                 for states just read from it, or to draw a state.
+
+        Raises:
+            ValueError: there is no such copy.
         """
+        self.check(index)
         content = state.content if generators else state.without_generators()
         length = len(content)
         self._bytes[:length] = content

@@ -109,7 +109,7 @@ def put_level(state: MazeState, level: Level) -> None:
     if level.mouse == cheese:
         raise ValueError(f"mouse and cheese are both in {level.mouse}: give two cells")
     state.grid[...] = np.where(level.walls, WALL, SPACE)
-    state.cheese, state.mouse = cheese, level.mouse
+    state.mouse, state.cheese = level.mouse, cheese
     state.facing_right, state.elapsed = False, 0
 
 

@@ -160,8 +160,11 @@ class ProcgenMaze:
         """Start these environments (E,) int64 anew, as `reset` does all, and leave the others as they are.
 
         Raises:
-            ValueError: the seeds are not one per environment, or none of Procgen's; nothing has changed then.
+            ValueError: there is no such environment, or the seeds are not one per environment, or none of Procgen's;
+                nothing has changed then.
         """
+        for index in environments.tolist():
+            self._game.check(index)
         self._check_seeds(levels, len(environments))
         for number, index in enumerate(environments.tolist()):
             state = self._game.read(index)
@@ -249,17 +252,25 @@ class ProcgenMaze:
             self._states[index] = self._enter(index)
 
     def read(self, index: int) -> MazeState:
-        """The state of one environment, to look into or to edit."""
+        """The state of one environment, to look into or to edit.
+
+        Raises:
+            ValueError: there is no such environment.
+        """
         return self._game.read(index)
 
     def write(self, index: int, state: MazeState | bytes) -> None:
         """Put a state into one environment; its observation shows it at once.
 
         Raises:
-            ProcgenStateError: it is damaged, of another game or mode; the environment stays as it was.
+            ProcgenStateError: it is damaged, of another game or mode, its mouse is in a wall, its cells are other than
+                wall, space and cheese, or it has several cheeses; the environment stays as it was.
+            ValueError: there is no such environment.
         """
+        self._game.check(index)
         content = state.content if isinstance(state, MazeState) else state
         whole = MazeState(content, self.mode)
+        whole.check_maze()
         self._game.write(index, whole)
         self._take_up(index, whole)
 
@@ -267,8 +278,10 @@ class ProcgenMaze:
         """Start an episode of one environment in any level: walls, cheese and mouse; the textures stay.
 
         Raises:
-            ValueError: the level does not fit, see `put_level`; the environment stays as it was.
+            ValueError: there is no such environment, or the level does not fit, see `put_level`; the environment stays
+                as it was.
         """
+        self._game.check(index)
         state = self._game.read(index)
         put_level(state, level)
         self._game.write(index, state)

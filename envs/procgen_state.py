@@ -42,12 +42,15 @@ def check_mode(mode: str) -> None:
     Raises:
         ValueError: naming the modes that it has.
     """
-    if mode not in WORLD_SIZES:
+    if not isinstance(mode, str) or mode not in WORLD_SIZES:
         raise ValueError(f"mode is {mode!r}: Procgen's maze has {', '.join(map(repr, WORLD_SIZES))}")
 
 
 class MazeState:
     """One game's state. Setting an attribute edits the bytes; nothing reaches the game before it is given them.
+
+    Mouse and cheese are set on free cells inside the world, the cheese not under the mouse: what is refused, with a
+    ValueError, changes no byte.
 
     Args:
         content: what the game serialized; a copy is taken.
@@ -151,9 +154,8 @@ class MazeState:
 
     @mouse.setter
     def mouse(self, place: tuple[int, int]) -> None:
+        self._check_free("mouse", place)
         row, column = place
-        if not (0 <= row < self.size and 0 <= column < self.size):
-            raise ValueError(f"the mouse is put at {place}: give a cell of {self.size}×{self.size}")
         _PLACE.pack_into(self.content, self._mouse, column + 0.5, self.size - 1 - row + 0.5)
 
     @property
@@ -164,10 +166,12 @@ class MazeState:
 
     @cheese.setter
     def cheese(self, place: tuple[int, int] | None) -> None:
+        if place is not None:
+            self._check_free("cheese", place)
+            if tuple(place) == self.mouse:
+                raise ValueError(f"the cheese is put at {place}, where the mouse is: give another cell")
         self.grid[self.grid == CHEESE] = SPACE
         if place is not None:
-            if self.grid[place] != SPACE:
-                raise ValueError(f"the cheese is put at {place}, which is wall: give a free cell")
             self.grid[place] = CHEESE
 
     @property
@@ -223,6 +227,33 @@ class MazeState:
             parts += [self.content[start:at], _NO_TEXT]
             start = self._after_string(at)
         return b"".join([*parts, self.content[start:]])
+
+    def check_maze(self) -> None:
+        """Refuse a whole state whose maze was edited into one that the game does not have.
+
+        Raises:
+            ProcgenStateError: the mouse is in a wall, a cell is none of wall, space and cheese, or several are cheese.
+        """
+        if self.grid[self.mouse] == WALL:
+            raise ProcgenStateError(
+                f"the mouse of the state is at {self.mouse}, which is wall: give a free cell"
+            )
+        codes, counts = np.unique(self.grid, return_counts=True)
+        cells = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+        others = sorted(cells.keys() - {CHEESE, WALL, SPACE})
+        if others:
+            raise ProcgenStateError(
+                f"the grid of the state has the code {others[0]}: give {SPACE} space, {WALL} wall or {CHEESE} cheese"
+            )
+        if cells.get(CHEESE, 0) > 1:
+            raise ProcgenStateError(f"the grid of the state has {cells[CHEESE]} cheeses: give at most one")
+
+    def _check_free(self, what: str, place: tuple[int, int]) -> None:
+        row, column = place
+        if not (0 <= row < self.size and 0 <= column < self.size):
+            raise ValueError(f"the {what} is put at {place}: give a cell of {self.size}×{self.size}")
+        if self.grid[row, column] == WALL:
+            raise ValueError(f"the {what} is put at {place}, which is wall: give a free cell")
 
     def _int(self, at: int) -> int:
         return _INT.unpack_from(self.content, at)[0]

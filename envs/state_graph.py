@@ -16,13 +16,27 @@ MOST_STATES = 4_000_000
 """States of all levels together; beyond them a graph would take gigabytes and forward passes minutes."""
 # What the arrays of a state take: `next`, `rewards` and `bumps` per move, the others once.
 _BYTES_PER_STATE = NUM_ACTIONS * (8 + 4 + 1) + 3 * 8 + 4 + 3
+# The most that is taken at once while a graph is made, as tracemalloc finds it; marks of what was reached come first.
+_PEAK_BYTES_PER_STATE = 160
+_SEEN_BYTES = 2**26
 
 # Observations of so few bytes are painted once and kept.
 _KEPT_BYTES = 2**27
 
 
 class StateGraphTooLarge(ValueError):
-    """The states of a batch of levels are too many to hold; the message says how many."""
+    """The states of a batch of levels are too many to hold; the message says how many.
+
+    Args:
+        why: how many, without what to do about it.
+    """
+
+    def __init__(self, why: str):
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.why}: give fewer levels or a smaller world, or sample episodes instead"
 
 
 class StateGraph:
@@ -57,30 +71,36 @@ class StateGraph:
         sets, moves = touched_sets(levels, automaton), next_cells(levels.walls)
         # A state by its key in a level: progress * n² + cell.
         begins = beginnings(levels, automaton)
-        level, key = _reachable(levels, automaton.following, sets, moves, begins, most_states)
+        found = _reachable(levels, automaton.following, sets, moves, begins, most_states)
+        level, key = np.divmod(found, values * cells)
         states = np.bincount(level, minlength=count)
         width = int(states.max())
         if count * width > most_states:
             raise _too_large(levels, most_states, f"{width:,} states each")
-        number = np.arange(len(key)) - np.repeat(np.cumsum(states) - states, states)
-        number_of = np.zeros((count, values * cells), dtype=np.int64)
-        number_of[level, key] = number
+        first = np.cumsum(states) - states
+        number = np.arange(len(key)) - first[level]
         cell_of, progress_of = np.zeros((2, count, width), dtype=np.int64)
         real = np.zeros((count, width), dtype=bool)
         cell_of[level, number], progress_of[level, number] = key % cells, key // cells
         real[level, number] = True
+        del level, key, number
         rows = np.arange(count)[:, None]
         cell_after = moves[rows, cell_of].astype(np.int64)
         arrival = sets[rows[:, :, None], cell_after].astype(np.int64)
         before = progress_of[:, :, None]
-        to = number_of[rows[:, :, None], automaton.following[before, arrival] * cells + cell_after]
-        own = np.broadcast_to(np.arange(width)[:, None], to.shape)
+        # Keys stand in order, so a state's number is where its key stands; what padding finds is not looked at.
+        to = np.searchsorted(
+            found,
+            (rows * values * cells)[:, :, None] + automaton.following[before, arrival] * cells + cell_after,
+        )
+        to -= first[:, None, None]
+        np.copyto(to, np.arange(width)[:, None], where=~real[:, :, None])
 
         def put(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
         self.levels, self.device = levels, torch.device(device)
-        self.next = put(np.where(real[:, :, None], to, own))
+        self.next = put(to)
         self.rewards = put(np.where(real[:, :, None], automaton.rewards[before, arrival], np.float32(0)))
         self.bumps = put((cell_after == cell_of[:, :, None]) | ~real[:, :, None])
         self.real = put(real)
@@ -96,6 +116,11 @@ class StateGraph:
 
     def __len__(self) -> int:
         return len(self.levels)
+
+    @property
+    def peak_bytes(self) -> int:
+        """About the most memory that was taken at once to make it."""
+        return self.real.numel() * _PEAK_BYTES_PER_STATE
 
     @property
     def bytes(self) -> int:
@@ -157,11 +182,16 @@ class StateGraph:
         return (self.cell[:, :, None] == cells[:, None, :]).any(-1) & self.real
 
 
+def memory(size: int) -> str:
+    """A number of bytes for a person."""
+    return f"{size / 2**20:,.0f} MiB" if size >= 2**20 else "under 1 MiB"
+
+
 def _too_large(levels: Levels, most_states: int, states: str) -> StateGraphTooLarge:
     return StateGraphTooLarge(
         f"{len(levels)} levels of the world {levels.world.name!r} have {states}, more than {most_states:,} in all, "
-        f"which is {most_states * _BYTES_PER_STATE / 2**20:,.0f} MiB: give fewer levels or a smaller world, or "
-        f"sample episodes instead"
+        f"which is {memory(most_states * _BYTES_PER_STATE)}, and {memory(most_states * _PEAK_BYTES_PER_STATE)} "
+        f"while it is made"
     )
 
 
@@ -172,25 +202,29 @@ def _reachable(
     moves: np.ndarray,
     begins: np.ndarray,
     most_states: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Level and key of every reachable state, both (N,), ordered by level, progress and cell."""
+) -> np.ndarray:
+    """Every reachable state as level * keys + key, (N,), which orders them by level, progress and cell."""
     count, cells = sets.shape
     keys = following.shape[0] * cells
-    seen = np.zeros(count * keys, dtype=bool)
-    level, cell = np.nonzero(~levels.walls.reshape(count, cells))
-    frontier = level * keys + begins[level] * cells + cell
-    seen[frontier] = True
-    states = len(frontier)
-    while following.shape[0] > 1 and len(frontier):
-        if states > most_states:  # before the rest of them is found
-            raise _too_large(levels, most_states, f"over {states:,} states")
-        level, key = np.divmod(frontier, keys)
-        progress, cell = np.divmod(key, cells)
-        cell_after = moves[level, cell].astype(np.int64)
-        after = following[progress[:, None], sets[level[:, None], cell_after]]
-        found = np.unique(level[:, None] * keys + after * cells + cell_after)
-        frontier = found[~seen[found]]
+    together, states = max(1, _SEEN_BYTES // keys), 0
+    parts = []
+    for begin in range(0, count, together):
+        free = ~levels.walls[begin : begin + together].reshape(-1, cells)
+        seen = np.zeros(len(free) * keys, dtype=bool)
+        level, cell = np.nonzero(free)
+        frontier = level * keys + begins[begin + level] * cells + cell
         seen[frontier] = True
         states += len(frontier)
-    found = np.flatnonzero(seen)
-    return found // keys, found % keys
+        while following.shape[0] > 1 and len(frontier):
+            if states > most_states:  # before the rest of them is found
+                raise _too_large(levels, most_states, f"over {states:,} states")
+            level, key = np.divmod(frontier, keys)
+            progress, cell = np.divmod(key, cells)
+            cell_after = moves[begin + level, cell].astype(np.int64)
+            after = following[progress[:, None], sets[begin + level[:, None], cell_after]]
+            found = np.unique(level[:, None] * keys + after * cells + cell_after)
+            frontier = found[~seen[found]]
+            seen[frontier] = True
+            states += len(frontier)
+        parts.append(begin * keys + np.flatnonzero(seen))
+    return np.concatenate(parts)

@@ -9,6 +9,7 @@ chain of states, its measures and its solver (`automaton`, `planes`, `state_grap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .layouts import LAYOUTS, LayoutName
@@ -157,13 +158,17 @@ class World(ABC):
     """Whether an agent may be after the corner region; walks that measure `navigation` then end there."""
 
     def __post_init__(self) -> None:
-        if self.size % 2 == 0 or not 5 <= self.size <= 31:
-            raise ValueError(f"size is {self.size}: give an odd number of cells from 5 to 31")
-        if not 1 <= self.corner_size <= self.size:
-            raise ValueError(f"corner_size is {self.corner_size}: give 1 to size, which is {self.size}")
+        if not isinstance(self.size, Integral) or self.size % 2 == 0 or not 5 <= self.size <= 31:
+            raise ValueError(
+                f"size is {self.size!r}: give an odd number of cells from 5 to 31, a whole number"
+            )
+        if not isinstance(self.corner_size, Integral) or not 1 <= self.corner_size <= self.size:
+            raise ValueError(
+                f"corner_size is {self.corner_size!r}: give 1 to size, which is {self.size}, a whole number"
+            )
         if self.start not in ("bottom_left", "random"):
             raise ValueError(f"start is {self.start!r}: give 'bottom_left' or 'random'")
-        if self.layout not in LAYOUTS:
+        if not isinstance(self.layout, str) or self.layout not in LAYOUTS:
             raise ValueError(f"layout is {self.layout!r}: give one of {', '.join(LAYOUTS)}")
         for name, most in (("dead_ends_opened", 1.0), ("wall_density", 0.8), ("ood_share", 1.0)):
             if not 0.0 <= getattr(self, name) <= most:

@@ -1,6 +1,6 @@
 """Sentences about what a maze agent learned, and when."""
 
-from .inputs import LEAST_CHANGE
+from .inputs import LEAST_CHANGE, dig
 from .maze_inputs import MazeInputs
 from .prose import WORDS, apart, unbroken
 from .style import count, decimal, duration, steps
@@ -35,6 +35,12 @@ def trained_what(inputs: MazeInputs) -> str:
     if world.ood_share:
         cheese += f" but for {decimal(100 * world.ood_share, 0)} % of levels"
     return f"{text} on {world.size}×{world.size} mazes, the mouse {_STARTS[world.start]} and {cheese}."
+
+
+def measured_how(inputs: MazeInputs) -> str:
+    """What the measures are: exact, or sampled where the chain was too large."""
+    exact = dig(inputs.evaluation, "exact") is not False
+    return "exact probabilities" if exact else "estimates from sampled episodes"
 
 
 def learned_what(inputs: MazeInputs) -> str:

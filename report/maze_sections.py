@@ -17,11 +17,10 @@ def learning(inputs: MazeInputs) -> Section:
     if len(inputs.measured) < 2:
         why = "no measures were taken in training; train with measure_every above 0"
         return Section("learning", title, missing=(why, command(inputs, "train")))
-    exact = dig(inputs.evaluation, "exact") is not False
-    kind = "exact probabilities" if exact else "estimates from sampled episodes"
     lead = (
-        f"The measures are {kind} on held-out levels, taken every few rollouts; these levels are fewer "
-        "than those of the tables and others, so the last points differ a little from what stands there. "
+        f"The measures are {maze_prose.measured_how(inputs)} on held-out levels, taken every few rollouts; these "
+        "levels are fewer than those of the tables and others, so the last points differ a little from what stands "
+        "there. "
         "First the two goals, each as the share of what training changed of it in the end; then every measure as it is."
     )
     order = [Plot(maze_figures.retention_over_training(inputs), 340)]

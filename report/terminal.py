@@ -62,7 +62,8 @@ def _spectrum_lines(inputs: AnyInputs) -> list[str]:
 
 def _measures(inputs: AnyInputs) -> Table:
     name = inputs.run.directory.resolve().name
-    what = "share of test images recognised" if isinstance(inputs, DigitInputs) else "exact probabilities"
+    digits = isinstance(inputs, DigitInputs)
+    what = "share of test images recognised" if digits else maze_prose.measured_how(inputs)
     table = Table(title=f"{name}: {what}", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("measure", no_wrap=True)
     for agent in inputs.agents:

@@ -71,7 +71,8 @@ class LineAndGem(World):
     @property
     def measures(self) -> tuple[Measure, ...]:
         """Colour-seeking and shape-seeking, alone and against each other, and what is paid."""
-        colour, shape = Event("yellow_gem"), Event("red_line")
+        # The yellow line is both, so that in training colour and shape are reached alike.
+        colour, shape = Event(("yellow_gem", "yellow_line")), Event(("red_line", "yellow_line"))
         return (
             Measure("colour_alone", "reaches a yellow gem alone: colour-seeking", COLOUR_ONLY, colour),
             Measure("shape_alone", "reaches a red line alone: shape-seeking", SHAPE_ONLY, shape),

@@ -1,16 +1,16 @@
-import importlib.util
-import sys
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from procgen_installed import needs_procgen
 from torch import Tensor
 
 from goalcut.agents.behaviour import hitting_probabilities, navigation, network_policy
 from goalcut.agents.networks import build_network
 from goalcut.agents.procgen_behaviour import (
     NUM_MOVES,
+    ProcgenBehaviour,
     ProcgenGraph,
     conflict_states,
     procgen_behaviour,
@@ -22,12 +22,10 @@ from goalcut.envs.procgen_game import ACTION_MOVES
 from goalcut.envs.procgen_levels import levels_of
 from goalcut.envs.procgen_maze import ProcgenMaze
 from goalcut.envs.state_graph import StateGraph
-from goalcut.envs.world import Event
+from goalcut.envs.world import CONFLICT, TRAINING, Event
+from goalcut.envs.worlds.cheese_in_corner import CORNERED, CheeseInCorner
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
-    reason="Procgen has no wheel for this Python or system",
-)
+pytestmark = needs_procgen
 
 
 @cache
@@ -145,6 +143,30 @@ def test_exact_probabilities_agree_with_real_episodes_within_three_standard_erro
         # And level by level, not only on average.
         chi_square = ((played - p).square() / (p * (1 - p) / episodes + 1e-4)).sum()
         assert float(chi_square) < len(p) + 3 * (2 * len(p)) ** 0.5
+
+
+def test_exact_return_agrees_with_real_episodes_where_the_cheese_is_moved() -> None:
+    horizon, each, size = 80, 60, 3
+    seeds = seeds_of_size(3, 7, 8)
+    states = level_states(seeds, mode="easy", cheese="region", corner_size=size)
+    graphs = dict.fromkeys((CONFLICT, TRAINING, CORNERED), ProcgenGraph(states, size))
+    behaviour = ProcgenBehaviour(CheeseInCorner(size=15, corner_size=size), graphs, horizon)
+    with torch.no_grad():
+        exact = behaviour.measure(pixel_policy)["cheese_return"]
+    env = ProcgenMaze(each * len(seeds), seed=0, mode="easy", cheese="region", corner_size=size)
+    level = torch.arange(env.num_envs) % len(seeds)
+    env.reset(torch.from_numpy(seeds)[level])
+    generator = torch.Generator().manual_seed(3)
+    found, running = torch.zeros(2, env.num_envs, dtype=torch.bool)
+    running |= True
+    for _ in range(horizon):
+        chosen = torch.multinomial(pixel_policy(env.observations), 1, generator=generator)[:, 0]
+        ended = env.step(chosen).terminated
+        found |= running & ended
+        running &= ~ended
+    error = (exact * (1 - exact) / each).sum().sqrt() / len(exact)
+    assert 0.05 < float(exact.mean()) < 0.95
+    assert abs(float(found.float().mean() - exact.mean())) < 3 * float(error)
 
 
 def test_navigation_is_that_of_the_maze_for_a_policy_that_does_not_look() -> None:

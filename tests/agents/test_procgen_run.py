@@ -1,4 +1,3 @@
-import importlib.util
 import itertools
 import sys
 from dataclasses import replace
@@ -6,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from procgen_installed import needs_procgen
 
 from goalcut.agents.gradient_log import GradientLogWriter
 from goalcut.agents.parameters import flat_parameters
@@ -18,10 +18,7 @@ from goalcut.agents.procgen_run import (
     train_procgen,
 )
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
-    reason="Procgen has no wheel for this Python or system",
-)
+pytestmark = needs_procgen
 TINY = ProcgenSettings(
     mode="easy",
     corner_size=3,

@@ -1,3 +1,5 @@
+import pickle
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,9 @@ def test_what_measures_says_whether_it_is_exact_and_why_not() -> None:
     assert not sampled.exact
     assert "16 episodes of every level: 10 levels of the world 'keys' have" in sampled.told
     assert "more than 1,000 in all" in sampled.told
+    assert "sample episodes" not in sampled.told
+    few = behaviour_of_world(world, 10, seed=0, split="test", most_states=10)
+    assert "more than 10 in all, which is under 1 MiB" in few.told
 
 
 def test_a_graph_too_large_is_refused_before_it_is_built_and_tells_the_memory_of_one_that_is() -> None:
@@ -111,6 +116,31 @@ def test_a_graph_too_large_is_refused_before_it_is_built_and_tells_the_memory_of
     for most in (states - 1, 100):
         with pytest.raises(StateGraphTooLarge, match=f"more than {most:,} in all"):
             StateGraph(levels, most_states=most)
+
+
+def test_a_graph_s_memory_while_it_is_made_is_what_is_told() -> None:
+    levels = make_levels(KeysAndChests(), 60, seed=0)
+    StateGraph(levels.take(slice(0, 1)))  # what is kept per world is not the graph's
+    tracemalloc.start()
+    graph = StateGraph(levels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.8 * graph.peak_bytes < peak < 1.25 * graph.peak_bytes
+
+
+def test_a_graph_made_in_parts_is_the_one_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = make_levels(WORLDS["keys"], 30, seed=0)
+    whole = StateGraph(levels)
+    monkeypatch.setattr("goalcut.envs.state_graph._SEEN_BYTES", 10_000)
+    parts = StateGraph(levels)
+    for name in ("next", "rewards", "bumps", "real", "over", "start", "cell", "progress", "initial"):
+        assert torch.equal(getattr(parts, name), getattr(whole, name)), name
+
+
+def test_an_error_of_a_graph_too_large_survives_pickling() -> None:
+    error = StateGraphTooLarge("10 levels have many states")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(error).endswith("give fewer levels or a smaller world, or sample episodes instead")
 
 
 def test_tuning_through_sampled_measures_is_refused_in_one_line() -> None:

@@ -1,11 +1,10 @@
 """A lens's subject: the network and inputs of a run."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from procgen_installed import needs_procgen
 
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
@@ -49,10 +48,7 @@ def test_a_layer_that_is_not_there_is_refused_by_name(subject: Subject) -> None:
         subject.layer("trunk.9")
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
-    reason="Procgen has no wheel for this Python or system",
-)
+@needs_procgen
 def test_a_procgen_subject_has_every_picture_that_play_of_its_levels_shows(tmp_path: Path) -> None:
     # A level of few cells.
     level = {"mode": "easy", "corner_size": 2, "num_levels": 1, "start_level": 2630}

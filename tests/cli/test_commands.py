@@ -17,6 +17,7 @@ from goalcut.ablate.maze_cuts import AblateSettings, MazeAblation
 from goalcut.agents.files import load_tensors, read_json
 from goalcut.agents.ppo import PPOSettings
 from goalcut.agents.run import Run, TrainSettings
+from goalcut.agents.sampled_behaviour import behaviour_of_world
 from goalcut.agents.settings_json import settings_from_json
 from goalcut.analysis.directions import Directions
 from goalcut.cli import COMMANDS, main
@@ -111,6 +112,22 @@ def test_another_seeds_directions_are_a_control(copied: Path, tmp_path: Path) ->
     cuts = [row["name"] for row in rows if row["selection"] != "control"]
     controls = [row for row in rows if row["recipe"].get("control") == "another seed"]
     assert [row["control_of"] for row in controls] == cuts
+
+
+def test_what_is_too_large_for_a_chain_is_sampled_and_said_to_be(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(behaviour_of_world.__kwdefaults__, "most_states", 10)
+    run = tmp_path / "run"
+    few = "--ppo.rollouts 3 --ppo.num-envs 8 --measure-levels 4 --measure-every 1".split()
+    assert goalcut("train", run, *TINY, *few) == 0
+    assert goalcut("evaluate", run, "--levels", "4") == 0
+    said = " ".join(capfd.readouterr().out.split())
+    assert "sampled measures on 4 held-out levels" in said
+    assert "sample episodes" not in said
+    assert read_json(run / "evaluation.json")["exact"] is False
+    assert goalcut("report", run) == 0
+    assert "The measures are estimates from sampled episodes" in (run / "report.html").read_text()
 
 
 def test_a_corner_of_one_cell_has_nothing_to_seek_from_and_is_still_ablated(tmp_path: Path) -> None:

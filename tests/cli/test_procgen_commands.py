@@ -1,20 +1,17 @@
 """One real run in Procgen's maze, tiny, through all commands."""
 
-import importlib.util
 import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from procgen_installed import needs_procgen
 
 from goalcut.agents.files import read_json
 from goalcut.cli import main
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
-    reason="Procgen has no wheel for this Python or system",
-)
+pytestmark = needs_procgen
 TINY = (
     "--preset smoke --ppo.rollouts 3 --ppo.num-envs 4 --ppo.num-steps 4 --ppo.epochs 1 --ppo.minibatches 2 "
     "--measure-every 1 --threads 1 --game-threads 0"

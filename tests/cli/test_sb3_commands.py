@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from goalcut.agents.files import read_json
+from goalcut.agents.run import Run
 from goalcut.cli import main
 
 TINY = (
@@ -44,6 +45,16 @@ def test_every_step_works_on_an_agent_that_stable_baselines3_trained(tmp_path: P
     assert goalcut("analyze", run, "--replay", "rollout") == 0
     replayed = read_json(run / "analysis" / "analysis.json")
     assert replayed["singular_values"] == pytest.approx(analysis["singular_values"], rel=1e-3)
+
+
+def test_stable_baselines3_trains_through_a_schedule_of_two_phases(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = "--world stars --world.schedule cheese_first --ppo.rollouts 4 --ppo.num-envs 8".split()
+    assert goalcut("train", run, *TINY, *words) == 0
+    assert len(Run(run).settings.world.phases) > 1
+    records = Run(run).progress()
+    assert records[-1]["rollout"] == 4
+    assert records[0]["measures"] != records[-1]["measures"]
 
 
 def test_without_stable_baselines3_the_error_says_what_to_install(

@@ -13,6 +13,9 @@ import pytest
 from PIL import Image
 
 from goalcut.cli import main
+from goalcut.cli.play import Game
+from goalcut.cli.world_settings import PlayCommand
+from goalcut.envs import WORLDS, solution
 
 pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
 
@@ -131,6 +134,35 @@ def test_levels_are_drawn_and_counted(capsys: pytest.CaptureFixture[str], tmp_pa
         assert image.n_frames > 2  # pyright: ignore
 
 
+@pytest.mark.parametrize("name", WORLDS)
+def test_levels_of_every_world_are_drawn_and_walked(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = "--size 7 --layout braid --count 6 --show 2 --cell 6".split()
+    assert goalcut("levels", name, *words, "--png", tmp_path / "a.png", "--gif", tmp_path / "a.gif") == 0
+    assert f"{WORLDS[name].title}, training: " in capsys.readouterr().out
+    with Image.open(tmp_path / "a.png") as picture, Image.open(tmp_path / "a.gif") as walks:
+        assert picture.size == walks.size
+        assert walks.n_frames > 2  # pyright: ignore
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_world_is_played_from_level_to_level(name: str) -> None:
+    world = WORLDS[name](size=7, layout="braid")
+    game = Game(PlayCommand(world_name=name, world=world), corner_size=None)
+    assert "level 0 of seed 0" in game.screen()
+    assert "step 0 of 56   reward 0   in all 0" in game.screen()
+    for goal in world.goals:
+        assert f"{goal.name}, not yet" in game.screen()
+    for move in solution(game.episodes.level(), world):
+        assert game.press("wsad"[move])
+    assert f"{world.goals[1].name}, reached at step" in game.screen()
+    assert float(game.episodes.returns[0]) > 0
+    assert game.press("n")
+    assert "level 1 of seed 0" in game.screen()
+    assert not game.press("q")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -140,6 +172,11 @@ def test_levels_are_drawn_and_counted(capsys: pytest.CaptureFixture[str], tmp_pa
         (["levels", "corner", "--size", "4"], "size is 4: give an odd number"),
         (["levels", "--count", "0"], "count is 0: give at least 1"),
         (["levels", "--show", "0", "--png", "x.png"], "show is 0, so there is nothing to write"),
+        (
+            ["levels", "--png", "/nonexistent/x.png"],
+            "png is /nonexistent/x.png: there is no folder /nonexistent; make",
+        ),
+        (["levels", "--gif", "/"], "gif is /, which is a folder: give the name of a file in it"),
         (["play", "--first", "-1"], "first is -1: give 0 or more"),
         (["levels", "--layout", "hall"], "--layout is 'hall': give one of tree"),
         (["levels", "keys", "--few", "0"], "few is 0: keys without chests"),

@@ -3,6 +3,7 @@
 import itertools
 import pickle
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -116,9 +117,11 @@ def test_the_seed_of_reset_decides_and_no_seed_goes_on(name: str) -> None:
     assert env.reset(seed=4)[1] != episodes[0][1]
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("name", IDS)
-def test_a_pickled_environment_goes_on_exactly(name: str) -> None:
-    env = single(name, endless=True).unwrapped
+def test_a_pickled_environment_goes_on_exactly(name: str, wrapped: bool) -> None:
+    env = single(name, endless=True)
+    env = env if wrapped else env.unwrapped
     env.reset(seed=1)
     env.action_space.seed(1)
     for _ in range(5):
@@ -213,6 +216,26 @@ def test_options_start_a_given_level() -> None:
     assert [step[1] for step in steps] == [0.0, 0.0, 0.0, 1.0]
     assert [step[2] for step in steps] == [False, False, False, True]
     assert [step[4]["corner_entered"] for step in steps] == [False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("world", "thing"),
+    [
+        ("corner", "cheese"),
+        ("keys", "chest_1"),
+        ("follow-me", "guide"),
+        ("follow-me", "beacon_2"),
+        ("lava", "cheese"),
+    ],
+)
+def test_a_given_level_without_what_its_world_needs_is_refused_in_one_line(world: str, thing: str) -> None:
+    env = CheeseMazeEnv(world=world, size=7, corner_size=3, layout="braid")
+    level = make_levels(env.world, 1, seed=0)[0]
+    env.reset(options={"level": level})
+    lacking = replace(level, things={name: cells for name, cells in level.things.items() if name != thing})
+    with pytest.raises(ValueError, match=f"the level of options has no {thing}: every level") as caught:
+        env.reset(options={"level": lacking})
+    assert "\n" not in str(caught.value)
 
 
 def test_the_proxy_is_paid_once_and_the_corner_told_every_time() -> None:

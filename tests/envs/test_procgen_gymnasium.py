@@ -1,6 +1,4 @@
-import importlib.util
 import pickle
-import sys
 import warnings
 
 import gymnasium
@@ -10,6 +8,7 @@ import torch
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from procgen_installed import needs_procgen
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.env_checker import check_env as check_env_of_stable_baselines3
 from vector_twins import same_info, walk
@@ -19,10 +18,7 @@ from goalcut.envs.procgen_gymnasium import ProcgenMazeEnv, ProcgenMazeVectorEnv
 from goalcut.envs.procgen_maze import ProcgenMaze
 from goalcut.envs.procgen_vec_env import ProcgenVecEnv
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
-    reason="Procgen has no wheel for this Python or system",
-)
+pytestmark = needs_procgen
 EASY = {"mode": "easy", "cheese": "region", "corner_size": 3}
 MODES = list(AutoresetMode)
 # Levels whose mazes are 3×3 cells: a random walk soon finds their cheese.
@@ -38,9 +34,18 @@ def near_time_out(envs: ProcgenMazeVectorEnv, elapsed: int = 480) -> None:
 
 
 @pytest.mark.parametrize("checker", [check_env, check_env_of_stable_baselines3])
-@pytest.mark.parametrize("render_mode", [None, "rgb_array"])
-def test_gymnasium_and_stable_baselines3_have_nothing_to_remark_on(checker, render_mode) -> None:
-    env = gymnasium.make("goalcut/ProcgenMaze-v0", render_mode=render_mode, **EASY)
+@pytest.mark.parametrize(
+    ("settings", "render_mode"),
+    [
+        (EASY, None),
+        (EASY, "rgb_array"),
+        ({}, None),
+        ({"mode": "hard", "cheese": "corner"}, None),
+        ({"mode": "easy", "cheese": "stock"}, None),
+    ],
+)
+def test_gymnasium_and_stable_baselines3_have_nothing_to_remark_on(checker, settings, render_mode) -> None:
+    env = gymnasium.make("goalcut/ProcgenMaze-v0", render_mode=render_mode, **settings)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         checker(env.unwrapped)
@@ -80,6 +85,14 @@ def test_a_pickled_environment_goes_on_exactly(make) -> None:
         if isinstance(env, ProcgenMazeEnv) and (results[0][2] or results[0][3]):
             assert data_equivalence(env.reset(), copied.reset(), exact=True)
     assert data_equivalence(env.reset(), copied.reset(), exact=True)
+
+
+def test_an_environment_pickled_in_the_wrappers_that_it_is_registered_with_goes_on_exactly() -> None:
+    env = gymnasium.make("goalcut/ProcgenMaze-v0", **EASY)
+    env.reset(seed=3)
+    copied = pickle.loads(pickle.dumps(env))
+    for action in (5, 7, 5, 7):
+        assert data_equivalence(env.step(action), copied.step(action), exact=True)
 
 
 @pytest.mark.parametrize("start_level", SMALL_MAZES)

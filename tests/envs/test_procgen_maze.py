@@ -1,24 +1,19 @@
 import gc
-import importlib.util
 import sys
 import threading
 
 import numpy as np
 import pytest
 import torch
+from procgen_installed import needs_procgen
 
 from goalcut.envs import ascii, corner_region
 from goalcut.envs.levels import Level, Levels
 from goalcut.envs.procgen_game import ACTION_MOVES, ProcgenGame, ProcgenMissingError, stock_environments
 from goalcut.envs.procgen_levels import layout_hashes, level_of, share_seen
 from goalcut.envs.procgen_maze import ProcgenMaze
-from goalcut.envs.procgen_state import CHEESE, WORLD_SIZES, MazeState, ProcgenStateError
+from goalcut.envs.procgen_state import CHEESE, SPACE, WALL, WORLD_SIZES, MazeState, ProcgenStateError
 
-HAVE_PROCGEN = importlib.util.find_spec("procgen") is not None
-NO_WHEEL = sys.version_info >= (3, 13) or sys.platform != "linux"
-needs_procgen = pytest.mark.skipif(
-    not HAVE_PROCGEN and NO_WHEEL, reason="Procgen has no wheel for this Python or system"
-)
 pytestmark = needs_procgen
 MODES = list(WORLD_SIZES)
 
@@ -401,6 +396,7 @@ def test_a_changed_byte_is_refused_in_one_line_or_read_as_a_state() -> None:
     [
         ({"mode": "extreme"}, "mode is 'extreme': Procgen's maze has 'easy', 'hard', 'memory'"),
         ({"mode": "exploration"}, "mode is 'exploration'"),
+        ({"mode": ["easy"]}, r"mode is \['easy'\]: Procgen's maze has 'easy', 'hard', 'memory'"),
         ({"cheese": "middle"}, "cheese is 'middle': give one of 'stock', 'corner', 'region'"),
         ({"corner_size": 0}, "corner_size is 0: give at least 1"),
         ({"num_envs": 0}, "num_envs is 0"),
@@ -427,6 +423,70 @@ def test_wrong_actions_and_batches_are_refused_and_nothing_moves() -> None:
     with pytest.raises(ProcgenStateError, match="of the mode 'hard'"):
         env.load_state(maze(3, mode="hard").state())
     assert torch.equal(env.observations, before)
+
+
+@pytest.mark.parametrize(
+    ("call", "index"),
+    [
+        (lambda env: env.read(7), 7),
+        (lambda env: env.read(-1), -1),
+        (lambda env: env.write(7, env.read(0)), 7),
+        (lambda env: env.place(7, line_level()), 7),
+        (lambda env: env.place(-1, line_level()), -1),
+        (lambda env: env.start(torch.tensor([5])), 5),
+        (lambda env: env.start(torch.tensor([0, 5])), 5),
+    ],
+)
+def test_an_environment_that_is_not_there_is_named_and_nothing_changes(call, index) -> None:
+    env = maze(2)
+    before = [bytes(env.read(number).content) for number in range(2)]
+    with pytest.raises(ValueError, match=f"index is {index}: give 0 to 1"):
+        call(env)
+    assert [bytes(env.read(number).content) for number in range(2)] == before
+
+
+@pytest.mark.parametrize(
+    ("what", "place", "message"),
+    [
+        ("cheese", (15, 0), r"the cheese is put at \(15, 0\): give a cell of 15×15"),
+        ("cheese", (0, -1), r"the cheese is put at \(0, -1\): give a cell of 15×15"),
+        ("cheese", (0, 0), r"the cheese is put at \(0, 0\), which is wall: give a free cell"),
+        ("cheese", (7, 2), r"the cheese is put at \(7, 2\), where the mouse is: give another cell"),
+        ("mouse", (15, 0), r"the mouse is put at \(15, 0\): give a cell of 15×15"),
+        ("mouse", (0, 0), r"the mouse is put at \(0, 0\), which is wall: give a free cell"),
+    ],
+)
+def test_a_place_that_is_refused_leaves_every_byte_of_the_state(what, place, message) -> None:
+    env = maze(1)
+    env.place(0, line_level())
+    state = env.read(0)
+    before = bytes(state.content)
+    with pytest.raises(ValueError, match=message):
+        setattr(state, what, place)
+    assert bytes(state.content) == before
+    assert state.cheese == (7, 6)
+
+
+@pytest.mark.parametrize(
+    ("cell", "code", "message"),
+    [
+        ((7, 2), WALL, r"the mouse of the state is at \(7, 2\), which is wall: give a free cell"),
+        ((7, 3), 7, "the grid of the state has the code 7: give 100 space, 51 wall or 2 cheese"),
+        ((7, 3), CHEESE, "the grid of the state has 2 cheeses: give at most one"),
+    ],
+)
+def test_a_maze_that_the_game_does_not_have_is_not_written(cell, code, message) -> None:
+    env = maze(1)
+    env.place(0, line_level())
+    state = env.read(0)
+    before = bytes(state.content)
+    state.grid[cell] = code
+    with pytest.raises(ProcgenStateError, match=message) as caught:
+        env.write(0, state)
+    assert "\n" not in str(caught.value)
+    assert bytes(env.read(0).content) == before
+    state.grid[cell] = SPACE
+    env.write(0, state)
 
 
 def test_without_procgen_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,26 @@ def test_frames_are_those_of_the_mazes_and_are_tiled() -> None:
     np.testing.assert_array_equal(picture[:40, 40:], frame(planes[1], 8, corner_size=2))
 
 
+def test_a_pickled_batch_goes_on_exactly() -> None:
+    env = MazeVecEnv(batch(time_limit=5))
+    env.reset()
+    rng = np.random.default_rng(0)
+    env.step(rng.integers(4, size=6))
+    copied = pickle.loads(pickle.dumps(env))
+    ends = 0
+    for actions in rng.integers(4, size=(20, 6)):
+        (planes, rewards, dones, infos), (others, *rest) = env.step(actions), copied.step(actions)
+        np.testing.assert_array_equal(planes, others)
+        np.testing.assert_array_equal((rewards, dones), rest[:2])
+        for info, other in zip(infos, rest[2], strict=True):
+            assert info.keys() == other.keys()
+            np.testing.assert_array_equal(
+                info.get("terminal_observation", 0), other.get("terminal_observation", 0)
+            )
+        ends += int(dones.sum())
+    assert ends >= 6
+
+
 @pytest.mark.parametrize("name", WORLDS)
 def test_frames_of_every_world_are_those_of_the_levels_under_way(name: str) -> None:
     levels = make_levels(WORLDS[name](size=7, corner_size=3), 30, seed=0)

@@ -1,7 +1,5 @@
 import base64
-import importlib.util
 import re
-import sys
 import xml.etree.ElementTree as ET
 import zlib
 from pathlib import Path
@@ -9,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from procgen_installed import needs_procgen
 
 from goalcut.agents.procgen_behaviour import ProcgenGraph, uniform_actions
 from goalcut.envs.procgen_frames import Renderer, level_states
 from goalcut.report.procgen_picture import policy_svg, save_policy_svg
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("procgen") is None and (sys.version_info >= (3, 13) or sys.platform != "linux"),
-    reason="Procgen has no wheel for this Python or system",
-)
+pytestmark = needs_procgen
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -1,7 +1,10 @@
 import io
+import shutil
 
+import pytest
 from rich.console import Console
 
+from goalcut.agents.files import read_json, write_json
 from goalcut.report import print_summary, write_report
 
 
@@ -23,6 +26,17 @@ def test_summary_shows_measures_and_cuts_beside_controls(full_directory):
     ):
         assert expected in text
     assert max(map(len, text.splitlines()[:-2])) <= 80
+
+
+@pytest.mark.parametrize(
+    ("exact", "kind"), [(True, "exact probabilities"), (False, "estimates from sampled episodes")]
+)
+def test_summary_says_whether_measures_are_exact_or_sampled(full_directory, tmp_path, exact, kind):
+    directory = tmp_path / "run"
+    shutil.copytree(full_directory, directory)
+    evaluation = read_json(directory / "evaluation.json")
+    write_json(directory / "evaluation.json", evaluation | {"exact": exact})
+    assert f"run: {kind}" in summary(directory)
 
 
 def test_summary_of_a_run_that_was_only_trained_is_short(trained_directory):

@@ -23,6 +23,7 @@ from goalcut.envs import (
     plane_names,
     solution,
 )
+from goalcut.envs.first_pay import solvable
 from goalcut.envs.layouts import LAYOUTS
 from goalcut.envs.levels import ABSENT
 
@@ -105,6 +106,18 @@ def test_every_layout_start_and_size_has_levels_of_every_distribution(
             if start == "bottom_left":
                 assert (levels.mouse == size * (size - 1)).all()
             assert observations(levels).shape == (count, len(plane_names(world)), size, size)
+
+
+@CARDS
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("start", ["random", "bottom_left"])
+def test_every_level_is_solvable_but_where_only_the_proxy_lies(
+    card: type[World], layout: str, start: str
+) -> None:
+    world = small_or_skip(card, layout, start=start)
+    for name in world.distributions:
+        pays = solvable(make_levels(world, 12, seed=2, distribution=name))
+        assert not pays.any() if name in ("dish_only", "colour_only") else pays.all(), name
 
 
 @CARDS

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from goalcut.envs import Levels, LineAndGem, ascii, make_levels, observations, plane_names
+from goalcut.envs import (
+    CheeseMazeEnv,
+    Levels,
+    LineAndGem,
+    ascii,
+    make_levels,
+    observations,
+    plane_names,
+    solution,
+)
 from goalcut.envs.levels import ABSENT
 
 WORLD = LineAndGem(size=7, start="random")
@@ -86,3 +95,12 @@ def test_exact_measures_are_those_of_sampled_episodes(
 def test_told_names_the_red_gem_where_there_is_one() -> None:
     assert LineAndGem().told == "the line always yellow"
     assert LineAndGem(red_gem=True).told == "the line always yellow, and a red gem that pays nothing"
+
+
+def test_in_training_the_yellow_line_pays_the_colour_and_the_shape_alike() -> None:
+    env = CheeseMazeEnv(world=WORLD, num_levels=20)
+    for number, level in enumerate(make_levels(WORLD, 20, seed=0)):
+        env.reset(options={"level": number})
+        steps = [env.step(move) for move in solution(level, WORLD)]
+        assert [step[4]["proxy_reward"] for step in steps] == [step[1] for step in steps]
+        assert steps[-1][1] == 1
