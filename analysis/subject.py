@@ -235,8 +235,8 @@ def _imitation(given: tuple[Tensor, Tensor], targets: Targets) -> Tensor:
 def _maze_labels(graph: StateGraph, chosen: Tensor, corner: np.ndarray) -> dict[str, Tensor]:
     """Which walls are around the mouse (bits), and in which direction each thing and the corner lie from it.
 
-    A direction is 3 (1 + sign of the rows down) + 1 + sign of the columns right: 4 is the mouse's own cell. Straight up,
-    down, left and right are directions of their own: a corner in the first row would else have two of them in all.
+    A direction is 3 (1 + sign of the rows down) + 1 + sign of the columns right: 4 is the mouse's own cell. Straight
+    ones are directions of their own: a corner in the first row would else lie in one of two in all.
     `corner` is a cell of each level, (L,).
     """
     levels, width, size = graph.levels, graph.cell.shape[1], graph.levels.size

@@ -17,7 +17,7 @@ def lens_table(name: str, saved: Saved) -> Table:
 
 
 def compare_table(saved: Saved) -> Table:
-    """The best change of each lens, space and goal within the budget; then of random subspaces of each space.
+    """The best change of each lens, space and goal within the budget; then of each space's random subspaces and units.
 
     Of many goals, as of digits, each lens's most selective one on tuning data.
     """
@@ -40,7 +40,7 @@ def compare_table(saved: Saved) -> Table:
         "The change of each lens that is most selective on tuning data, of relative length "
         f"{short(settings.get('relative_norm'))} at most, that leaves {short(settings.get('navigation'))} of "
         "finding the way; selectivity and the rest on held-out data. "
-        "Random subspaces, the better of their draws, are the controls."
+        "Random subspaces, the better of their draws, and single units, by effect or at random, are the controls."
     )
     headings = ("cut", "k × dose", "‖Δ‖", "selectivity", "left of the goal", "navigation", "KL (nats)")
     return Table(caption, headings, rows)
@@ -68,7 +68,7 @@ def accuracy_table(saved: Saved) -> Table:
 
 
 def best_rows(saved: Saved) -> list[tuple[str, dict[str, Any]]]:
-    """What a cut is called, and its row: per lens, space and goal the best, then per space those of random ones.
+    """What a cut is called, and its row: per lens, space and goal the best, then per space those of controls.
 
     Where no change keeps to the budget the row says only what it `removes`.
     """
@@ -79,7 +79,11 @@ def best_rows(saved: Saved) -> list[tuple[str, dict[str, Any]]]:
             control = bool(dig(methods, method, "control"))
             row = {"removes": goal} if row is None else row
             space = f"{dig(methods, method, 'space')}, {count(dig(methods, method, 'entries'))} entries"
-            key = (control, f"random at {space}" if control else method, goal if len(best) <= 2 else "")
+            key = (
+                control,
+                f"{dig(methods, method, 'lens')} at {space}" if control else method,
+                goal if len(best) <= 2 else "",
+            )
             if key not in found or _chosen_by(row) > _chosen_by(found[key]):
                 found[key] = row
     ordered = sorted(found, key=lambda key: key[0])

@@ -18,6 +18,12 @@ _COLUMNS = {
     "navigation": "navigation",
     "kl": "KL (nats)",
 }
+_CONTROLS = {
+    "random": "random, same space",
+    "single units by effect": "units by effect",
+    "single units at random": "units at random",
+}
+"""Lens of a control of `compare` → the column that says what it reaches in the space of the cut beside it."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +259,8 @@ def compare(saved: Mapping[str, Any], k: int) -> list[Block]:
     limits = f"‖Δ‖ up to {short(budget['relative_norm'])}"
     if saved["kind"] == "maze":
         limits += f", navigation at least {short(budget['navigation'])} on tuning levels"
-    held = ("selectivity", ("random, same space",))
+    there = {of["lens"] for of in saved["methods"].values()}
+    held = ("selectivity", tuple(said for lens, said in _CONTROLS.items() if lens in there))
     angles: Rows = {
         f"{of['a']}, {of['b']}": {"overlap": of["overlap"], "chance": of["chance"]}
         for of in saved["angles"]
@@ -284,7 +291,7 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
     best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for found in rows:
         of, goal = methods[found["method"]], found["removes"]
-        lens, space = "random" if of["control"] else of["lens"], spaced(found["method"])
+        lens, space = of["lens"], spaced(found["method"])
         for about in dict.fromkeys((goal, removes[goal])):
             for key in ((about, lens), (about, lens, space)):
                 if key not in best or found["tuning_selectivity"] > best[key]["tuning_selectivity"]:
@@ -292,12 +299,18 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
 
     def cut(goal: str, *of: Any) -> dict[str, Any]:
         found = best.get((goal, *of), {})
-        columns = {said: found.get(name) for name, said in _COLUMNS.items()}
+        columns = {
+            said: found.get(name)
+            for name, said in _COLUMNS.items()
+            if name != "navigation" or saved["kind"] != "digits"
+        }
         if goal == _ANY:
             each = [best.get((digit, *of), {}).get("selectivity") for digit in goals]
             columns["mean over digits"] = None if None in each else float(np.mean(each))
         return columns
 
+    there = {of["lens"] for of in methods.values()}
+    controls = {lens: said for lens, said in _CONTROLS.items() if lens in there}
     made: Rows = {}
     for goal in dict.fromkeys(removes.values()):
         for method, of in methods.items():
@@ -305,10 +318,14 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
                 continue
             key = (of["lens"], spaced(method)) if by_space else (of["lens"],)
             found = best.get((goal, *key))
-            beside = best.get((goal, "random", spaced(found["method"])), {}) if found else {}
             made[f"remove {goal}: {method if by_space else of['lens']}"] = {
                 **cut(goal, *key),
-                "random, same space": beside.get("selectivity"),
+                **{
+                    said: best.get((goal, lens, spaced(found["method"])), {}).get("selectivity")
+                    if found
+                    else None
+                    for lens, said in controls.items()
+                },
             }
         if not by_space:
             made[f"remove {goal}: random subspaces of any space"] = cut(goal, "random")
