@@ -198,17 +198,19 @@ def _features(figures: dict[str, Any]) -> Table:
                     ("shuffled_labels", "features"),
                 )
             ]
-            rows.append((f"{layer}, {label}", [*held, *(decimal(value, 3) for value in strongest), *mixed]))
+            classes = [decimal(dig(told, basis, "classes")) for basis in ("features", "neurons")]
+            cells = [*held, *(decimal(value, 3) for value in strongest), " / ".join(classes), *mixed]
+            rows.append((f"{layer}, {label}", cells))
     caption = (
         "Independent features of each layer (participation ratio); the share of the variance of the ten strongest "
-        "that a label explains (η²); and modularity of the interactions through its weight, in brackets that of "
-        "shuffled ones."
+        "that a label explains (η²), and how many classes a feature / a neuron tells apart; and modularity of the "
+        "interactions through its weight, in brackets that of shuffled ones."
     )
     headings = (
         *("layer, label", "independent", "untrained", "η² features", "neurons", "random rotations"),
-        *("shuffled labels", "modularity features", "neurons"),
+        *("shuffled labels", "classes", "modularity features", "neurons"),
     )
-    return Table(caption, headings, rows, quiet=frozenset((1, 3, 4, 5, 7)))
+    return Table(caption, headings, rows, quiet=frozenset((1, 3, 4, 5, 8)))
 
 
 def _modularity(graph: Any) -> str:
@@ -277,6 +279,8 @@ def _channels(figures: dict[str, Any]) -> Table:
                     f"{count(dig(of, 'nodes', 'early'))} → {count(dig(of, 'nodes', 'late'))}",
                     *(short(dig(ranks, "stacked", how)) for how in ("energy_90", "participation", "entropy")),
                     short(dig(ranks, "per_input", "participation")),
+                    short(dig(ranks, "late", "participation")),
+                    short(dig(of, "covariance", "ranks", "participation")),
                     decimal(dig(shared, "other_half")),
                     decimal(dig(shared, "chance")),
                     decimal(dig(agreement, "cosine")),
@@ -292,9 +296,10 @@ def _channels(figures: dict[str, Any]) -> Table:
     )
     headings = (
         *("network", "nodes", "90 % of energy", "participation", "entropy", "participation per input"),
+        *("participation, late side", "of the late covariance"),
         *("shared late space", "by chance", "cosine with covariance", "by chance"),
     )
-    return Table(caption, headings, rows, quiet=frozenset((6, 8)))
+    return Table(caption, headings, rows, quiet=frozenset((8, 10)))
 
 
 def _mean(of: Any) -> str:
