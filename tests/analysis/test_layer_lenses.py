@@ -199,7 +199,7 @@ def test_directions_of_a_convolution_lie_as_its_activations_are_flattened() -> N
     (v, *_), network = found.directions["trunk.0"].vectors, maze.network.double()
     trunk = network.trunk  # pyright: ignore[reportAttributeAccessIssue]
     h = trunk[0](maze.inputs[:10].double()).requires_grad_()  # pyright: ignore[reportIndexIssue, reportCallIssue]
-    network.critic(nn.Sequential(*list(trunk)[1:])(h)).sum().backward()  # pyright: ignore[reportIndexIssue, reportCallIssue]
+    network.critic(trunk[1:](h)).sum().backward()  # pyright: ignore[reportIndexIssue, reportCallIssue]
     rows = h.grad.flatten(1).numpy()
     assert np.linalg.norm(rows @ v) == pytest.approx(np.linalg.svd(rows, compute_uv=False)[0], rel=1e-5)
 
