@@ -1,4 +1,4 @@
-"""All lenses on one trained network: their leading directions cut, beside temporal SVD and random subspaces."""
+"""All lenses on one trained network: their leading directions cut, beside temporal SVD and controls."""
 
 import json
 import zlib
@@ -28,6 +28,7 @@ from .maze_goals import MazeBehaviour, maze_goals
 from .method import Method, cut_ladder, projection_ladder, step_ladder
 from .selection import vectors_of
 from .side_effects import SideEffects
+from .single_units import unit_directions, unit_effects
 from .subspaces import random_directions
 
 
@@ -47,7 +48,7 @@ class LensCompareSettings:
         images: held-out images that every change of a classifier is judged on; default all.
         choosing_images: training images, that the best change is chosen on.
         inputs: training inputs that side effects and activations are taken over.
-        seed: of the random subspaces.
+        seed: of the random subspaces, and of the units at random.
     """
 
     counts: tuple[int, ...] = (1, 2, 5, 10, 20)
@@ -87,7 +88,7 @@ class ComparedLens:
     """What a method of the comparison cuts.
 
     Attributes:
-        lens: its name, `temporal SVD`, or `random`.
+        lens: its name, `temporal SVD`, or of a control `random`, `single units by effect` or `single units at random`.
         space: `parameters`, or a layer.
         entries: of a direction there.
         control: whether no one had to find the directions.
@@ -169,9 +170,10 @@ class LensComparison(Comparison):
         self.methods.append(Method(name, lambda _: ladder, per_goal=False, space=of.space))
 
     def _add_controls(self, sets: Sequence[Directions]) -> None:
-        """Random subspaces: of a layer projected out alike; of parameters a step of given lengths.
+        """Random subspaces: of a layer projected out alike; of parameters a step of given lengths. And units.
 
-        A random subspace of a few among all parameters holds next to nothing of θ − θ_0, and a cut of it is none.
+        A random subspace of a few among all parameters holds next to nothing of θ − θ_0, and a cut of it is none. A
+        lens may name single units: then it has to cut more than those of most effect do.
         """
         settings, spaces = self.settings, sorted({(one.space, one.vectors.shape[1]) for one in sets})
         for space, width in spaces:
@@ -191,11 +193,27 @@ class LensComparison(Comparison):
                 ]
                 self.of[name] = of
                 self.methods.append(Method(name, lambda _, ladder=ladder: ladder, per_goal=False))
+            if space != "parameters":
+                for lens, units in self._units(space, width).items():
+                    name = f"{lens} at {space}, {width} entries"
+                    self._add(name, ComparedLens(lens, space, width, True), units)
 
     def _drawn(self, space: str, width: int, draw: int) -> Directions:
-        seed = zlib.crc32(f"{space} {width} {draw} {self.settings.seed}".encode())
+        generator = torch.Generator().manual_seed(self._seed(space, width, draw))
         count = min(max(self.settings.counts), width)
-        return random_directions(width, count, torch.Generator().manual_seed(seed)).replaced(space=space)
+        return random_directions(width, count, generator).replaced(space=space)
+
+    def _seed(self, space: str, width: int, draw: int) -> int:
+        return zlib.crc32(f"{space} {width} {draw} {self.settings.seed}".encode())
+
+    def _units(self, space: str, width: int) -> dict[str, Directions]:
+        generator = torch.Generator().manual_seed(self._seed(space, width, 0))
+        most = max(self.settings.counts)
+        orders = {
+            "single units by effect": unit_effects(self._subject, space, width).argsort(descending=True),
+            "single units at random": torch.randperm(width, generator=generator),
+        }
+        return {lens: unit_directions(order[:most], width, space) for lens, order in orders.items()}
 
     def _step(self, drawn: Callable[[], Directions], count: int) -> Tensor:
         return moved_along(self.judge.theta, self.judge.theta_0, vectors_of(drawn())[:count])

@@ -68,6 +68,10 @@ class ConvTrunk(nn.Sequential):
             *(FlattenPixels(), Linear(16 * height * width, 128), nn.ReLU()),
         )
 
+    def __getitem__(self, idx: slice | int) -> nn.Module:
+        """A layer; of a slice the plain chain of its layers."""
+        return nn.Sequential(*list(self)[idx]) if isinstance(idx, slice) else super().__getitem__(idx)
+
     def forward(self, input: Tensor) -> Tensor:
         """(B, channels, H, W) to (B, 128)."""
         if not in_blocks(input):

@@ -26,7 +26,7 @@ from .output_hessian import OutputForm, fisher_form, identity_form, loss_form
 from .parameter_measure import leading_measures
 from .spectral_density import SpectralDensity, spectral_density
 from .subject import Subject
-from .subject_checks import check_subject
+from .subject_checks import check_activations, check_subject
 
 _RANKS = (1, 2, 5, 10, 20)
 _DECADES = np.arange(-8.0, 1.01, 0.5)
@@ -122,6 +122,7 @@ def curvature(
     """
     settings = settings or CurvatureSettings()
     check_subject(subject)
+    check_activations(subject, batch=settings.batch_size)
     seeds = np.random.SeedSequence(settings.seed).spawn(6)
     subject = _drawn(subject, settings.inputs, np.random.default_rng(seeds[0]))
     products = CurvatureProducts(subject, batch_size=settings.batch_size)

@@ -195,7 +195,7 @@ def features_over_time(
 def _function_kept(
     subject: Subject, taken: Mapping[str, ActivationGram], given: Mapping[str, ActivationGram]
 ) -> dict[str, Any]:
-    """The largest change of any layer's values, over a few inputs, relative to the largest of them."""
+    """The largest change of any layer's or output's values, over a few inputs, relative to the largest of them."""
     bases = {
         name: (torch.from_numpy(taken[name].basis.copy()), torch.from_numpy(given[name].basis.copy()))
         for name in taken
@@ -203,7 +203,7 @@ def _function_kept(
     bases = {name: tuple(U.to(subject.inputs.device) for U in pair) for name, pair in bases.items()}
     few = subject.of(slice(0, 64))
     rewritten = few.at(in_feature_bases(few.network, bases))  # pyright: ignore[reportArgumentType]
-    return function_kept(few, rewritten, list(taken))
+    return function_kept(few, rewritten, [*taken, *few.outputs])
 
 
 def _selectivities(

@@ -119,7 +119,8 @@ def tap(subject: Subject, names: Sequence[str], *, leaf: str | None = None) -> T
     for name in names:
         if name not in values:
             raise ValueError(
-                f"layer is {name!r}: a forward pass does not call it; give one of {', '.join(subject.layers)}"
+                f"layer is {name!r}: a forward pass does not call it; give one of {', '.join(subject.layers)} (heads "
+                "that are computed as one product are no layers)"
             )
         wrong = ~torch.isfinite(values[name].detach().flatten(1)).all(1)
         if wrong.any():

@@ -42,8 +42,9 @@ def parameter_measure(
     Returns:
         `strength`, E[uᵀ B u]; `outputs`, root mean square of each output's u; `output`, the largest of them, that
         `most` and `least` are of: inputs by number with their u and what they show, some with the `picture` to draw;
-        `labels`, by name the share of u's variance that the label explains, beside `labels_null` of shuffled inputs;
-        and `image`: the gradient of that output's u in the input, at the most active one, as a picture of an input.
+        `u` of every input, to four digits; `labels`, by name the share of u's variance that the label explains, beside
+        `labels_null` of shuffled inputs; and `image`: the gradient of that output's u in the input, at the most active
+        one, as a picture of an input.
     """
     subject = products.subject
     U = products.outputs_along(v, form)
@@ -80,6 +81,7 @@ def parameter_measure(
         "output": output,
         "most": told(most),
         "least": told(least),
+        "u": [float(f"{value:.4g}") for value in u.tolist()],
         "labels": {name: explained(values, of.cpu().numpy()) for name, of in subject.labels.items()},
         "labels_null": {name: explained(shuffled, of.cpu().numpy()) for name, of in subject.labels.items()},
         "image": picture(torch.from_numpy(input_gradient(products, v, form.read, most[0], output))),

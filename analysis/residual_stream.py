@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from .control_networks import permuted_weights
 from .directions import Directions
-from .jacobian_spectrum import JacobianSpectrum, JacobianSums
+from .effective_rank import effective_ranks
+from .jacobian_spectrum import JacobianSpectrum, JacobianSums, descending_eigen, spectra_agree
 from .lens import Findings, OnStep
 
 LONGEST = 1024
@@ -98,7 +99,8 @@ def residual_channels(
     Returns:
         Findings. Directions: right singular vectors of the same token, in the space of the block that the early stream
         is taken after. Figures: per model (`trained`, `permuted`, and those of `controls`) and distance in tokens:
-        singular values, ranks, energy E‖J‖² and `shared_late_space`.
+        singular values, ranks, energy E‖J‖², `shared_late_space`, and `covariance` of the late stream, over every token
+        that late ones are drawn from: its ranks, and its `agreement` with E[J Jᵀ]; along the same rows.
 
     Raises:
         ValueError: tokens are of a wrong shape or range, the context is too long, there is no such block, or the
@@ -112,18 +114,20 @@ def residual_channels(
     figures: dict[str, Any] = {"context": tokens.shape[1], "sequences": len(tokens), "models": {}}
     spectra: dict[str, dict[int, JacobianSpectrum]] = {}
     for which, one in models.items():
-        spectra[which] = residual_spectra(
+        spectra[which], covariance = _stacked(
             one,
             tokens,
             settings,
             on_step=lambda done, of, which=which: on_step(f"residual stream, {which}", done, of),
         )
+        late = effective_ranks(np.sqrt(descending_eigen(covariance)[0]), tolerance=settings.tolerance)
         figures["models"][which] = {
             str(apart): {
                 "singular_values": spectrum.singular_values[: settings.shown].tolist(),
                 "energy": float(np.trace(spectrum.right)),
                 "ranks": spectrum.ranks(tolerance=settings.tolerance),
                 "shared_late_space": spectrum.shared_late_space(),
+                "covariance": {"ranks": late, "agreement": spectra_agree(spectrum.left, covariance)},
                 "blocks": spectrum.blocks,
             }
             for apart, spectrum in spectra[which].items()
@@ -161,6 +165,13 @@ def residual_spectra(
     Raises:
         ValueError: there is no such block, tokens do not fit, or a Jacobian is not finite.
     """
+    return _stacked(model, tokens, settings, on_step=on_step)[0]
+
+
+def _stacked(
+    model: nn.Module, tokens: Tensor, settings: ResidualSettings, *, on_step: Callable[[int, int], None]
+) -> tuple[dict[int, JacobianSpectrum], np.ndarray]:
+    """Spectra per distance, and the covariance of the late stream along the rows, (rows, rows)."""
     check_tokens(model, tokens)
     model = deepcopy(model).to(getattr(torch, settings.precision)).eval().requires_grad_(False)
     _, early = _block(model, settings.first)
@@ -175,6 +186,7 @@ def residual_spectra(
             f"apart is {settings.apart}: the context has {tokens.shape[1]} tokens, give shorter distances"
         )
     sums: dict[int, JacobianSums] = {}
+    seen: list[Tensor] = []
     pushes: Tensor | None = None
     done = 0
     for part in tokens.split(settings.sequences):
@@ -182,6 +194,7 @@ def residual_spectra(
         width = first.shape[2]
         if pushes is None:
             pushes = _late_directions(width, settings.rows, generator).to(last)
+        seen.append((last.detach()[:, max(apart) :].flatten(0, 1) @ pushes.T).double())
         sequence = torch.arange(len(part), device=device)
         # Late tokens are drawn where every distance has its early one.
         room = tokens.shape[1] - max(apart)
@@ -200,7 +213,10 @@ def residual_spectra(
                 if distance not in sums:
                     sums[distance] = JacobianSums(len(pushes), width, seed=settings.seed, device=device)
                 sums[distance].add(blocks)
-    return {distance: one.spectrum() for distance, one in sums.items()}
+    late = torch.cat(seen)
+    late = late - late.mean(0)
+    covariance = (late.T @ late / len(late)).cpu().numpy()
+    return {distance: one.spectrum() for distance, one in sums.items()}, covariance
 
 
 def _streams(model: nn.Module, early: nn.Module, late: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:

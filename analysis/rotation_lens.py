@@ -198,7 +198,9 @@ def rotation(
     }
     figures["apart"] = _apart(chain, settings, on_step)
     figures["last_layer"] = _last_layer(chain, settings, on_step)
-    figures["controls"] = {"trained": _gain(chain, settings, best)}
+    # Controls are fitted once, from the identity: so is what stands beside them, not the best of several starts.
+    alike = next((fit for name, sign, fit in fits if (name, sign) == ("identity", 1)), None)
+    figures["controls"] = {"trained": _gain(chain, settings, alike)}
     for name, network in _control_networks(subject, settings, controls, on_step).items():
         on_step(f"joint fit of a control: {name}", 0, 1)
         figures["controls"][name] = _gain(
@@ -338,7 +340,7 @@ def _control_networks(
 def _function_kept(subject: Subject, rotations: Mapping[str, np.ndarray]) -> dict[str, Any]:
     few = subject.of(slice(0, 64))
     turned = few.at(rotated_network(few.network, rotations))
-    return function_kept(few, turned, list(rotations))
+    return function_kept(few, turned, [*rotations, *few.outputs])
 
 
 def _by_effect(chain: JacobianChain, fit: RotationFit, layer: int) -> tuple[np.ndarray, np.ndarray]:

@@ -233,8 +233,10 @@ def _imitation(given: tuple[Tensor, Tensor], targets: Targets) -> Tensor:
 
 
 def _maze_labels(graph: StateGraph, chosen: Tensor, corner: np.ndarray) -> dict[str, Tensor]:
-    """Which walls are around the mouse (bits), and in which quadrant each thing and the corner lie from it.
+    """Which walls are around the mouse (bits), and in which direction each thing and the corner lie from it.
 
+    A direction is 3 (1 + sign of the rows down) + 1 + sign of the columns right: 4 is the mouse's own cell. Straight
+    ones are directions of their own: a corner in the first row would else lie in one of two in all.
     `corner` is a cell of each level, (L,).
     """
     levels, width, size = graph.levels, graph.cell.shape[1], graph.levels.size
@@ -245,8 +247,8 @@ def _maze_labels(graph: StateGraph, chosen: Tensor, corner: np.ndarray) -> dict[
     targets = {"corner": torch.from_numpy(corner).long()[level]}
     targets |= {name: torch.from_numpy(cells).long()[level, 0] for name, cells in levels.places.items()}
     for name, there in targets.items():
-        below, right = there // size > row, there % size > column
-        labels[name] = torch.where(there == ABSENT, ABSENT, 2 * below.long() + right.long())
+        direction = 3 * torch.sign(there // size - row) + torch.sign(there % size - column) + 4
+        labels[name] = torch.where(there == ABSENT, ABSENT, direction)
     return labels
 
 

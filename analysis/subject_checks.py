@@ -75,6 +75,38 @@ def check_finite(what: str, values: Tensor) -> None:
         )
 
 
+def check_activations(subject: Subject, *, batch: int = 256) -> None:
+    """Refuse inputs at which a layer's activations are not finite: later layers may squash them.
+
+    Raises:
+        ValueError: with the first of them, and the layer where it begins.
+    """
+    found: list[tuple[str, int]] = []
+
+    def noting(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: Any, given: Any) -> None:
+            if isinstance(given, Tensor) and not torch.isfinite(given).all():
+                wrong = ~torch.isfinite(given.flatten(1)).all(1)
+                found.append((name, int(wrong.nonzero()[0])))
+
+        return hook
+
+    hooks = [module.register_forward_hook(noting(name)) for name, module in subject.layers.items()]
+    try:
+        for start in range(0, len(subject), batch):
+            with torch.no_grad():
+                forward(subject.of(slice(start, start + batch)))
+            if found:
+                name, place = found[0]
+                raise ValueError(
+                    f"activations of layer {name!r} are not finite at input {start + place}: leave such inputs out, or "
+                    "look at the network's parameters"
+                )
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def check_still(network: nn.Module) -> None:
     """Refuse a network whose outputs for one input depend on the others.
 

@@ -136,7 +136,7 @@ class ChannelsCommand(LensCommand):
 
 @dataclass(frozen=True)
 class LensCompareCommand(OnAgent):
-    """Cut the leading directions of every lens that has been run, beside temporal SVD and random subspaces.
+    """Cut the leading directions of every lens that has been run, beside temporal SVD, random subspaces and units.
 
     Writes lenses/compare.json: what each cut removes, keeps and breaks against its length, and the angles between the
     lenses' subspaces. A killed comparison goes on with the same command. Example: `goalcut lens compare runs/demo`.

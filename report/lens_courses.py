@@ -66,17 +66,8 @@ def _ansatz(found: Saved) -> list[Exhibit]:
         ("same_spectrum_1", "random, same spectrum", {"color": GREY, "width": 2, "dash": "dash"}),
         ("initial_1", "W_0", {"color": GREY, "width": 2, "dash": "dot"}),
     )
-    plots, layers = [], _ansatz_rows(found)
-    for number, (layer, rows) in enumerate(layers.items()):
-        figure = _drawn(found, layer, "" if number else "cosine of WᵀW and M")
-        at = [place.get(finite(row.get("time"))) for row in rows]
-        for key, name, line in looks:
-            figure.add_scatter(
-                x=at, y=[finite(row.get(key)) for row in rows], mode="lines", name=name, line=line
-            )
-        figure.update_yaxes(range=[-0.03, 1.05])
-        figure.update_layout(showlegend=False)
-        plots.append(Plot(figure, 260))
+    layers = _ansatz_rows(found)
+    plots = _ansatz_panels(found, layers, place, looks, "cosine of WᵀW and M")
     if not plots:
         return []
     rises = [
@@ -86,7 +77,50 @@ def _ansatz(found: Saved) -> list[Exhibit]:
     of = next(iter(layers.values()))[0].get("of")
     caption = f"The ansatz through training, of {of}, from first to last: {', '.join(rises)}."
     key = [("ink", "W"), ("dash", "random of the same spectrum"), ("dot", "W_0")]
-    return [Exhibit(caption, plots, min(3, len(plots)), key, linked=True)]
+    more = (
+        ("movement_1", "W − W_0", {"color": INK, "width": 2.5}),
+        ("movement_same_spectrum_1", "random, same spectrum", {"color": GREY, "width": 2, "dash": "dash"}),
+        ("centred_1", "W, gradients centred", {"color": PAID, "width": 2}),
+        ("distance", "N from tight", {"color": GREY, "width": 2, "dash": "dot"}),
+    )
+    further = _ansatz_panels(found, layers, place, more, "cosine, or distance")
+    said = (
+        f"The same of the movement W − W_0, beside random matrices of its spectrum; of W with gradients of {of} "
+        "centred; and how far N is from a tight frame (0)."
+    )
+    its_key = [
+        ("ink", "W − W_0"),
+        ("dash", "random of its spectrum"),
+        ("paid", "W, gradients centred"),
+        ("dot", "N from tight"),
+    ]
+    columns = min(3, len(plots))
+    return [
+        Exhibit(caption, plots, columns, key, linked=True),
+        Exhibit(said, further, columns, its_key, linked=True),
+    ]
+
+
+def _ansatz_panels(
+    found: Saved,
+    layers: Mapping[str, list[dict[str, Any]]],
+    place: Mapping[float | None, float | None],
+    looks: tuple[tuple[str, str, dict[str, Any]], ...],
+    y: str,
+) -> list[Plot]:
+    """A panel per layer, a line per figure of its rows."""
+    plots = []
+    for number, (layer, rows) in enumerate(layers.items()):
+        figure = _drawn(found, layer, "" if number else y)
+        at = [place.get(finite(row.get("time"))) for row in rows]
+        for key, name, line in looks:
+            figure.add_scatter(
+                x=at, y=[finite(row.get(key)) for row in rows], mode="lines", name=name, line=line
+            )
+        figure.update_yaxes(range=[-0.03, 1.05])
+        figure.update_layout(showlegend=False)
+        plots.append(Plot(figure, 260))
+    return plots
 
 
 def _ansatz_table(found: Saved) -> Table:

@@ -20,6 +20,7 @@ LENS_COLOURS: Mapping[str, str] = {
 }
 """Name of a lens → its colour in the comparison."""
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_CONTROL_SYMBOLS = {"single units by effect": "x-thin-open", "single units at random": "diamond-open"}
 
 
 def ansatz(figures: Mapping[str, Any]) -> go.Figure:
@@ -227,11 +228,15 @@ def compared(
             y=[finite(row.get(what)) for row in of],
             # Random steps have several lengths per k: a line through them would zigzag.
             mode="markers" if control else "lines+markers",
-            name="random subspaces" if control else name,
-            legendgroup="random" if control else name,
+            name=("random subspaces" if lens == "random" else lens) if control else name,
+            legendgroup=lens if control else name,
             showlegend=not control or used[lens] == 0,
             line={"color": colour, "width": 1.5, "dash": _DASHES[used[lens] % len(_DASHES)]},
-            marker={"color": GREY if control else colour, "size": 5 if control else 7},
+            marker={
+                "color": GREY if control else colour,
+                "size": 5 if control else 7,
+                "symbol": _CONTROL_SYMBOLS.get(lens, "circle"),
+            },
             text=[_said(row, name) for row in of],
             hovertemplate="%{text}<extra></extra>",
         )

@@ -17,7 +17,7 @@ def lens_table(name: str, saved: Saved) -> Table:
 
 
 def compare_table(saved: Saved) -> Table:
-    """The best change of each lens, space and goal within the budget; then of random subspaces of each space.
+    """The best change of each lens, space and goal within the budget; then of each space's random subspaces and units.
 
     Of many goals, as of digits, each lens's most selective one on tuning data.
     """
@@ -40,7 +40,7 @@ def compare_table(saved: Saved) -> Table:
         "The change of each lens that is most selective on tuning data, of relative length "
         f"{short(settings.get('relative_norm'))} at most, that leaves {short(settings.get('navigation'))} of "
         "finding the way; selectivity and the rest on held-out data. "
-        "Random subspaces, the better of their draws, are the controls."
+        "Random subspaces, the better of their draws, and single units, by effect or at random, are the controls."
     )
     headings = ("cut", "k × dose", "‖Δ‖", "selectivity", "left of the goal", "navigation", "KL (nats)")
     return Table(caption, headings, rows)
@@ -68,7 +68,7 @@ def accuracy_table(saved: Saved) -> Table:
 
 
 def best_rows(saved: Saved) -> list[tuple[str, dict[str, Any]]]:
-    """What a cut is called, and its row: per lens, space and goal the best, then per space those of random ones.
+    """What a cut is called, and its row: per lens, space and goal the best, then per space those of controls.
 
     Where no change keeps to the budget the row says only what it `removes`.
     """
@@ -79,7 +79,11 @@ def best_rows(saved: Saved) -> list[tuple[str, dict[str, Any]]]:
             control = bool(dig(methods, method, "control"))
             row = {"removes": goal} if row is None else row
             space = f"{dig(methods, method, 'space')}, {count(dig(methods, method, 'entries'))} entries"
-            key = (control, f"random at {space}" if control else method, goal if len(best) <= 2 else "")
+            key = (
+                control,
+                f"{dig(methods, method, 'lens')} at {space}" if control else method,
+                goal if len(best) <= 2 else "",
+            )
             if key not in found or _chosen_by(row) > _chosen_by(found[key]):
                 found[key] = row
     ordered = sorted(found, key=lambda key: key[0])
@@ -194,17 +198,19 @@ def _features(figures: dict[str, Any]) -> Table:
                     ("shuffled_labels", "features"),
                 )
             ]
-            rows.append((f"{layer}, {label}", [*held, *(decimal(value, 3) for value in strongest), *mixed]))
+            classes = [decimal(dig(told, basis, "classes")) for basis in ("features", "neurons")]
+            cells = [*held, *(decimal(value, 3) for value in strongest), " / ".join(classes), *mixed]
+            rows.append((f"{layer}, {label}", cells))
     caption = (
         "Independent features of each layer (participation ratio); the share of the variance of the ten strongest "
-        "that a label explains (η²); and modularity of the interactions through its weight, in brackets that of "
-        "shuffled ones."
+        "that a label explains (η²), and how many classes a feature / a neuron tells apart; and modularity of the "
+        "interactions through its weight, in brackets that of shuffled ones."
     )
     headings = (
         *("layer, label", "independent", "untrained", "η² features", "neurons", "random rotations"),
-        *("shuffled labels", "modularity features", "neurons"),
+        *("shuffled labels", "classes", "modularity features", "neurons"),
     )
-    return Table(caption, headings, rows, quiet=frozenset((1, 3, 4, 5, 7)))
+    return Table(caption, headings, rows, quiet=frozenset((1, 3, 4, 5, 8)))
 
 
 def _modularity(graph: Any) -> str:
@@ -273,6 +279,8 @@ def _channels(figures: dict[str, Any]) -> Table:
                     f"{count(dig(of, 'nodes', 'early'))} → {count(dig(of, 'nodes', 'late'))}",
                     *(short(dig(ranks, "stacked", how)) for how in ("energy_90", "participation", "entropy")),
                     short(dig(ranks, "per_input", "participation")),
+                    short(dig(ranks, "late", "participation")),
+                    short(dig(of, "covariance", "ranks", "participation")),
                     decimal(dig(shared, "other_half")),
                     decimal(dig(shared, "chance")),
                     decimal(dig(agreement, "cosine")),
@@ -288,9 +296,10 @@ def _channels(figures: dict[str, Any]) -> Table:
     )
     headings = (
         *("network", "nodes", "90 % of energy", "participation", "entropy", "participation per input"),
+        *("participation, late side", "of the late covariance"),
         *("shared late space", "by chance", "cosine with covariance", "by chance"),
     )
-    return Table(caption, headings, rows, quiet=frozenset((6, 8)))
+    return Table(caption, headings, rows, quiet=frozenset((8, 10)))
 
 
 def _mean(of: Any) -> str:

@@ -90,19 +90,21 @@ def residual_table(saved: Saved) -> Table:
             short(of.get("energy"), 2),
             decimal(dig(shared, "other_half")),
             decimal(dig(shared, "chance")),
+            decimal(dig(of, "covariance", "agreement", "cosine")),
+            decimal(dig(of, "covariance", "agreement", "cosine_chance")),
         ]
         rows.append((_distance(apart, short=True), cells))
     caption = (
         "By distance in tokens: effective rank of the stacked Jacobian (participation ratio) beside that of the "
         "untrained model and of permuted weights, directions of 90 % of its energy, rank of single Jacobians, "
-        "energy E‖J‖², and the share of what one half of the early directions causes that lies in the other "
-        "half's leading late ones."
+        "energy E‖J‖², the share of what one half of the early directions causes that lies in the other half's "
+        "leading late ones, and how far E[JJᵀ] and the covariance of the late stream agree."
     )
     headings = (
         *("tokens apart", "rank", "untrained", "permuted", "90 %", "per input", "energy"),
-        *("shared", "by chance"),
+        *("shared", "by chance", "cosine with covariance", "by chance"),
     )
-    return Table(caption, headings, rows, quiet=frozenset((1, 2, 7)))
+    return Table(caption, headings, rows, quiet=frozenset((1, 2, 7, 9)))
 
 
 def _exhibits(saved: Saved) -> list[Exhibit]:

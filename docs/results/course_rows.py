@@ -11,12 +11,28 @@ from goalcut.report.style import finite, finites
 
 Course = Mapping[str, Any]
 """`through_training` of lenses/NAME.json."""
+_MORE = {
+    "M^½": "cosine_0.5",
+    "(M^½)": "same_spectrum_0.5",
+    "centred": "centred_1",
+    "(centred)": "centred_same_spectrum_1",
+    "W − W_0": "movement_1",
+    "(W − W_0)": "movement_same_spectrum_1",
+    "W − W_0, M^½": "movement_0.5",
+    "(W − W_0, M^½)": "movement_same_spectrum_0.5",
+    "singular vectors": "overlap",
+    "(singular vectors)": "overlap_same_spectrum",
+    "distance from tight": "distance",
+    "effective rank": "effective_rank",
+}
+"""Column → what of a row of the ansatz it shows, in brackets its control."""
 
 
 def ansatz(found: Course) -> list[Block]:
-    """Per layer the cosine at each time beside its controls, of the first function; then whether it rises."""
+    """Per layer, of the first function, the cosine at each time beside its controls, and the rest; then which rise."""
     first = next((row["of"] for row in found["rows"]), "")
-    rows = [row for row in found["rows"] if row["of"] == first and not row["identity_by_construction"]]
+    kept = [row for row in found["rows"] if not row["identity_by_construction"]]
+    rows = [row for row in kept if row["of"] == first]
     blocks: list[Block] = []
     rises: Rows = {}
     for layer in dict.fromkeys(row["layer"] for row in rows):
@@ -31,13 +47,24 @@ def ansatz(found: Course) -> list[Block]:
         }
         caption = f"Cosine of WᵀW with M in {layer}, of {first}, through training"
         blocks.append(Block(caption, told, "W", ("same spectrum", "W_0")))
+        more: Rows = {
+            _time(found, row["time"]): {said: row.get(name) for said, name in _MORE.items()} for row in of
+        }
+        caption = (
+            f"More of it in {layer}, of {first}; in brackets random matrices of the same spectrum; distance and rank "
+            "are of N"
+        )
+        blocks.append(Block(caption, more))
+    for layer, f in dict.fromkeys((row["layer"], row["of"]) for row in kept):
+        of = [row for row in kept if (row["layer"], row["of"]) == (layer, f)]
         cosines = [finite(row["cosine_1"]) for row in of]
-        rises[layer] = {
+        rises[f"{layer}, {f}"] = {
             "first": cosines[0],
             "last": cosines[-1],
+            "same spectrum, last": of[-1]["same_spectrum_1"],
             "rank correlation with time": rank_correlation([row["time"] for row in of], cosines),
         }
-    return [*blocks, Block(f"Does the cosine rise, of {first}?", rises)]
+    return [*blocks, Block("Does the cosine with M rise?", rises)]
 
 
 def features(found: Course) -> list[Block]:

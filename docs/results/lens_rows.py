@@ -1,23 +1,27 @@
 """What a lens found in one run, as figures beside their controls; `lens_tables` tells them over seeds."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from goalcut.report.inputs import dig
-from goalcut.report.style import finites, short
+from goalcut.report.style import finite, finites, short
 
 Rows = dict[str, dict[str, Any]]
 """What a row is → column → the figure of one run."""
-_ANY = "any digit"
-_COLUMNS = {
-    "selectivity": "selectivity",
-    "relative_norm": "‖Δ‖",
-    "navigation": "navigation",
-    "kl": "KL (nats)",
+RANKS = {
+    "participation": "participation",
+    "stable": "stable rank",
+    "entropy": "entropy",
+    "energy_90": "90 % of energy",
+    "energy_99": "99 % of energy",
+    "numerical": "numerical",
 }
+"""Definition of an effective rank → what a table calls it."""
+ORDERS = ("forward", "backward")
+_LAST_DECADE = -4
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Block:
         held: the column that is held against others, in every run by itself.
         against: those; none is no comparison.
         digits: after the point; None is three of any size.
+        once: whether the figures are the same in every run, whatever its seed.
     """
 
     caption: str
@@ -37,34 +42,65 @@ class Block:
     held: str = ""
     against: tuple[str, ...] = ()
     digits: int | None = 2
+    once: bool = False
 
 
 def ansatz(figures: Mapping[str, Any]) -> list[Block]:
+    """Per layer and function the cosines, centred and of the movement too; singular vectors; the frame; each output."""
+    told = [of for of in figures["summary"] if not of["identity_by_construction"]]
+    layers = figures.get("layers") or {}
+
+    def rows(columns: Mapping[str, str]) -> Rows:
+        return {f"{of['layer']}, {of['of']}": {said: of.get(k) for said, k in columns.items()} for of in told}
+
     blocks = []
     for power, matrix in (("1", "M"), ("0.5", "M^½")):
-        rows = {
-            f"{of['layer']}, {of['of']}": {
-                "W": of[f"cosine_{power}"],
-                "same spectrum": of[f"same_spectrum_{power}"],
-                "W_0": of[f"initial_{power}"],
-            }
-            for of in figures["summary"]
-            if not of["identity_by_construction"]
+        columns = {"W": "cosine", "same spectrum": "same_spectrum", "W_0": "initial"}
+        found = rows({said: f"{name}_{power}" for said, name in columns.items()})
+        blocks.append(Block(f"Cosine of WᵀW with {matrix}", found, "W", ("same spectrum", "W_0")))
+        columns = {"W": "centred", "same spectrum": "centred_same_spectrum"}
+        found = rows({said: f"{name}_{power}" for said, name in columns.items()})
+        blocks.append(Block(f"The same, gradients centred, with {matrix}", found, "W", ("same spectrum",)))
+        columns = {"W − W_0": "movement", "same spectrum": "movement_same_spectrum"}
+        found = rows({said: f"{name}_{power}" for said, name in columns.items()})
+        caption = f"Cosine of the movement with {matrix}"
+        blocks.append(Block(caption, found, "W − W_0", ("same spectrum",)))
+    each: Rows = {
+        f"{layer}, {f} {place}": {
+            "W": dig(one, "ansatz", "uncentred", "1", "cosine"),
+            "same spectrum": dig(one, "ansatz", "uncentred", "1", "same_spectrum"),
+            "W_0": dig(one, "ansatz", "uncentred", "1", "initial"),
         }
-        blocks.append(Block(f"Cosine of WᵀW with {matrix}", rows, "W", ("same spectrum", "W_0")))
-    rows = {
-        f"{of['layer']}, {of['of']}": {
-            "W − W_0": of.get("movement_1"),
-            "same spectrum": of.get("movement_same_spectrum_1"),
-            "N from tight": of["distance"],
-        }
-        for of in figures["summary"]
-        if not of["identity_by_construction"]
+        for layer, of in layers.items()
+        for f, found in list((of.get("functions") or {}).items())[:1]
+        for place, one in enumerate(found.get("outputs") or [])
+        if dig(one, "ansatz", "uncentred", "1", "cosine") is not None
     }
-    caption = "Cosine of the movement with M, and how far N is from a tight frame (0)"
-    blocks.append(Block(caption, rows, "W − W_0", ("same spectrum",)))
+    blocks.append(Block("Cosine of WᵀW with M, of each output", each, "W", ("same spectrum", "W_0")))
+    vectors = rows({"overlap": "overlap", "same spectrum": "overlap_same_spectrum"})
+    for of in told:
+        found = dig(layers, of["layer"], "functions", of["of"], "summed", "overlaps", str(of["overlap_k"]))
+        vectors[f"{of['layer']}, {of['of']}"]["chance"] = dig(found, "chance")
+    k = next((of["overlap_k"] for of in told if "overlap_k" in of), "k")
+    caption = f"Span of W's leading {k} right singular vectors that M's leading eigenvectors share"
+    blocks.append(Block(caption, vectors, "overlap", ("same spectrum", "chance")))
+    frame = rows(
+        {
+            "lower bound": "lower",
+            "upper bound": "upper",
+            "condition number": "condition_number",
+            "effective rank": "effective_rank",
+            "of dimensions": "dimensions",
+            "distance from tight": "distance",
+        }
+    )
+    for of in told:
+        found = dig(layers, of["layer"], "functions", of["of"], "summed", "frame", "uncentred")
+        frame[f"{of['layer']}, {of['of']}"]["distance, isotropic"] = dig(found, "isotropic_distance")
+    caption = "How far N is from a tight frame (0), beside as many isotropic vectors"
+    blocks.append(Block(caption, frame, digits=None))
     left: Rows = {}
-    for layer, of in (figures.get("layers") or {}).items():
+    for layer, of in layers.items():
         sides = {"E[zzᵀ]": dig(of, "left", "outputs", "uncentred")}
         sides |= {f"N of {f}": found for f, found in (dig(of, "left", "gradients") or {}).items()}
         for against, found in sides.items():
@@ -120,6 +156,11 @@ def curvature(figures: Mapping[str, Any]) -> list[Block]:
             for matrix, which in (("loss", ""), ("loss_untrained", ", untrained"))
         }
     caption = "Effective dimension of G, and log volume of the basin over a ball of precision ε"
+    minimum = "Is θ a minimum, and did all converge? Residuals ‖Av − λv‖ are over the largest eigenvalue"
+    density = (
+        "Spectral density of G: eigenvalues in each decade below the largest, by quadrature of few probes"
+    )
+    measured = "What leading eigenvectors measure: share of the variance of ∇f(x)·v that a label explains"
     return [
         Block(
             "The loss around θ; what the control is stands after the semicolon",
@@ -129,7 +170,61 @@ def curvature(figures: Mapping[str, Any]) -> list[Block]:
             None,
         ),
         Block(caption, whole, digits=None),
+        Block(minimum, _convergence(figures), digits=None),
+        Block(density, _density(figures), digits=None),
+        Block(measured, _measured(figures), "here", ("shuffled", "a random direction"), 3),
     ]
+
+
+def _convergence(figures: Mapping[str, Any]) -> Rows:
+    rows: dict[str, Any] = {
+        "gradient norm": dig(figures, "minimum", "gradient_norm"),
+        "lowest eigenvalue of H": _first(dig(figures, "hessian", "bottom", "values")),
+        "lowest over largest": dig(figures, "minimum", "lowest_over_highest"),
+        "trace of H": dig(figures, "hessian", "trace", "value"),
+        "trace of G": dig(figures, "gauss_newton", "loss", "trace", "value"),
+    }
+    for said, path in (
+        ("largest of H", ("hessian", "top")),
+        ("lowest of H", ("hessian", "bottom")),
+        ("largest of G", ("gauss_newton", "loss", "top")),
+    ):
+        of = dig(figures, *path)
+        rows[f"eigenpairs, {said}: converged of {dig(of, 'asked')}"] = sum(dig(of, "converged") or [])
+        known = [value for value in finites(dig(of, "residuals")) if value is not None]
+        rows[f"eigenpairs, {said}: largest residual"] = max(known, default=None)
+    rows["learning coefficient: standard error"] = dig(figures, "learning_coefficient", "standard_error")
+    rows["learning coefficient: second half of the draws less the first"] = dig(
+        figures, "learning_coefficient", "drift"
+    )
+    return {said: {"here": value} for said, value in rows.items()}
+
+
+def _density(figures: Mapping[str, Any]) -> Rows:
+    """By decade over the largest eigenvalue of each network; what lies below the last one is one row."""
+    edges = finites(dig(figures, "spectrum", "loss", "bins", "log10_over_largest"))
+    rows: Rows = {}
+    for column, matrix in (("here", "loss"), ("untrained", "loss_untrained")):
+        counts = finites(dig(figures, "spectrum", matrix, "bins", "positive"))
+        for edge, number in zip(edges, counts, strict=False):
+            decade = int(np.floor((edge or 0.0) + 1e-9))
+            said = f"10^{decade} to 10^{decade + 1} λ_1" if decade >= _LAST_DECADE else "below"
+            row = rows.setdefault(said.replace("-", "−"), {})
+            row[column] = (row.get(column) or 0.0) + (number or 0.0)
+    return rows
+
+
+def _measured(figures: Mapping[str, Any]) -> Rows:
+    random = figures.get("measure_random")
+    return {
+        f"eigenvector {place + 1}, {label}": {
+            "here": share,
+            "shuffled": dig(of, "labels_null", label),
+            "a random direction": dig(random, "labels", label),
+        }
+        for place, of in enumerate(figures.get("measures") or [])
+        for label, share in (of.get("labels") or {}).items()
+    }
 
 
 def features(figures: Mapping[str, Any]) -> list[Block]:
@@ -139,33 +234,45 @@ def features(figures: Mapping[str, Any]) -> list[Block]:
     for layer, of in figures["layers"].items():
         for label, by in (of.get("selectivity") or {}).items():
             told_by[f"{layer}, {label}"] = {
-                said: dig(by, *path, "explained_strongest")
-                for said, path in (
-                    ("features", ("features",)),
-                    ("neurons", ("neurons",)),
-                    ("random rotations", ("random_rotations",)),
-                    ("shuffled labels", ("shuffled_labels", "features")),
-                )
+                **{
+                    said: dig(by, *path, "explained_strongest")
+                    for said, path in (
+                        ("features", ("features",)),
+                        ("neurons", ("neurons",)),
+                        ("random rotations", ("random_rotations",)),
+                        ("shuffled labels", ("shuffled_labels", "features")),
+                    )
+                },
+                "classes, features": dig(by, "features", "classes"),
+                "classes, neurons": dig(by, "neurons", "classes"),
             }
         counted = dig(of, "independent", "given")
-        independent[f"{layer}, {of['units']} units"] = {
-            "trained": dig(counted, "trained", "participation"),
-            "untrained": dig(counted, "untrained", "participation"),
-        }
-    for layer, of in (figures.get("weights") or {}).items():
-        modularity[layer] = {
+        for definition, said in RANKS.items():
+            independent[f"{layer}, {of['units']} units, {said}"] = {
+                which: dig(counted, which, definition) for which in ("trained", "untrained")
+            }
+    graphs = {layer: of.get("trained") for layer, of in (figures.get("weights") or {}).items()}
+    graphs |= {f"all layers, {which}": of for which, of in (figures.get("graph") or {}).items()}
+    for name, of in graphs.items():
+        modularity[name] = {
             said: value
             for basis in ("features", "neurons")
             for said, value in (
-                (basis, dig(of, "trained", basis, "modularity")),
-                (f"{basis}, shuffled", _mean(dig(of, "trained", basis, "modularity_shuffled"))),
+                (basis, dig(of, basis, "modularity")),
+                (f"{basis}, shuffled", _mean(dig(of, basis, "modularity_shuffled"))),
             )
         }
-    caption = "Share of the variance of the ten strongest units that a label explains (η²)"
+    caption = (
+        "Share of the variance of the ten strongest units that a label explains (η²), and how many classes a unit "
+        "tells apart (1 is a detector of one)"
+    )
+    through = (
+        "Modularity of the strengths through a weight, and of the graph of all layers through their Jacobians"
+    )
     return [
         Block(caption, told_by, "features", ("neurons", "random rotations", "shuffled labels"), 3),
-        Block("Independent features by participation ratio", independent, "trained", ("untrained",)),
-        Block("Modularity of the strengths through a weight", modularity, "features", ("neurons",), 3),
+        Block("Independent features by several definitions", independent, "trained", ("untrained",)),
+        Block(through, modularity, "features", ("features, shuffled", "neurons"), 3),
     ]
 
 
@@ -195,6 +302,17 @@ def rotation(figures: Mapping[str, Any]) -> list[Block]:
         "matched": last["matched_with_identity"],
         "chance": dig(last, "chance", "mean"),
     }
+    best = min((finite(of["loss"]) or np.inf for of in figures.get("joint") or []), default=None)
+    starts: Rows = {}
+    for layer, chance in (figures.get("chance") or {}).items():
+        others = {
+            f"started from {of['start']}": None if of["loss"] == best else dig(of, "matched_with_best", layer)
+            for of in figures.get("joint") or []
+        }
+        others |= {f"fitted {order}": dig(figures, order, "matched_with_joint", layer) for order in ORDERS}
+        others["neurons"] = dig(figures, "matched_with_joint", "neurons", layer)
+        for said, matched_with in others.items():
+            starts[f"{layer}, {said}"] = {"matched": matched_with, "chance": dig(chance, "mean")}
     one: Rows = {
         said: {
             "on that input": dig(figures, "one_input", name, "there"),
@@ -216,20 +334,36 @@ def rotation(figures: Mapping[str, Any]) -> list[Block]:
         Block(f"{lower} of each basis", losses, digits=3),
         Block(f"{lower} on held-out inputs, of each network", gains, digits=3),
         Block("Matched cosine of bases fitted apart, from random starts", matched, "matched", ("chance",)),
+        Block("Matched cosine of the best joint fit with others", starts, "matched", ("chance",)),
         Block(f"{lower} of bases fitted to one input and to many", one, digits=3),
-        Block("Rotations of toy autoencoders whose features are known", toy, "matched", ("chance",)),
+        Block("Rotations of toy autoencoders whose features are known, one fit of each", toy, once=True),
     ]
 
 
 def channels(figures: Mapping[str, Any]) -> list[Block]:
+    sides = {
+        "stacked": ("ranks", "stacked"),
+        "per input": ("ranks", "per_input"),
+        "late, JJᵀ": ("ranks", "late"),
+        "late covariance": ("covariance", "ranks"),
+    }
     rows: Rows = {
-        name: {
-            "stacked": dig(of, "ranks", "stacked", "participation"),
-            "90 % of energy": dig(of, "ranks", "stacked", "energy_90"),
-            "per input": dig(of, "ranks", "per_input", "participation"),
-        }
+        f"{side}, {name}": {said: dig(of, *path, definition) for definition, said in RANKS.items()}
+        for side, path in sides.items()
         for name, of in figures["networks"].items()
     }
+    offsets: dict[str, Rows] = {}
+    for name, of in figures["networks"].items():
+        for pair, table in (of.get("offsets") or {}).items():
+            for one in table:
+                if not one["energy"]:
+                    continue
+                down, right = one["offset"]
+                row = offsets.setdefault(pair, {}).setdefault(
+                    f"{_signed(down)} rows, {_signed(right)} columns", {}
+                )
+                row[f"energy, {name}"] = one["energy"]
+                row[f"early, {name}"] = dig(one, "early", "participation")
     agreement: Rows = {
         name: {
             "cosine": dig(of, "covariance", "agreement", "cosine"),
@@ -241,78 +375,19 @@ def channels(figures: Mapping[str, Any]) -> list[Block]:
     }
     between = f"from {figures['early']} to {figures['late']}"
     return [
-        Block(f"Effective rank {between}, by participation ratio and by energy", rows, digits=1),
+        Block(f"Effective rank {between}, by six definitions", rows, digits=1),
         Block("E[JJᵀ] and the covariance of late activations", agreement, "cosine", ("chance",)),
+        *(
+            Block(
+                f"Per cell offset, {pair}: share of the energy, and participation ratio of early channels", of
+            )
+            for pair, of in offsets.items()
+        ),
     ]
 
 
-def compare(saved: Mapping[str, Any], k: int) -> list[Block]:
-    """Cuts within the budget by lens, then by lens and space; cuts of any length; angles."""
-    budget = saved["settings"]
-    within = [found for of in saved["best"].values() for found in of.values() if found is not None]
-    limits = f"‖Δ‖ up to {short(budget['relative_norm'])}"
-    if saved["kind"] == "maze":
-        limits += f", navigation at least {short(budget['navigation'])} on tuning levels"
-    held = ("selectivity", ("random, same space",))
-    angles: Rows = {
-        f"{of['a']}, {of['b']}": {"overlap": of["overlap"], "chance": of["chance"]}
-        for of in saved["angles"]
-        if of["k"] == k
-    }
-    most = f"Most selective cut of each lens within {limits}"
-    overlap = f"Mean squared cosine of the angles between the leading {k} directions; chance is {k}/d"
-    return [
-        Block(most, _cuts(saved, within, by_space=False), *held),
-        Block("The same of each space", _cuts(saved, within, by_space=True), *held),
-        Block("The same of any length", _cuts(saved, saved["rows"], by_space=True), *held),
-        Block(overlap, angles, "overlap", ("chance",)),
-    ]
-
-
-def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_space: bool) -> Rows:
-    """Of every goal and lens the change most selective on tuning data, beside random subspaces of its space.
-
-    Of many goals, as of digits, that of the digit which the lens removes most selectively, and the mean over digits of
-    each one's best. A row stands where there was no such change as well, so that seeds without one are counted.
-    """
-    methods, goals = saved["methods"], list(saved["goals"])
-    removes = {goal: goal if len(goals) <= 2 else _ANY for goal in goals}
-
-    def spaced(method: str) -> tuple[str, int]:
-        return methods[method]["space"], methods[method]["entries"]
-
-    best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    for found in rows:
-        of, goal = methods[found["method"]], found["removes"]
-        lens, space = "random" if of["control"] else of["lens"], spaced(found["method"])
-        for about in dict.fromkeys((goal, removes[goal])):
-            for key in ((about, lens), (about, lens, space)):
-                if key not in best or found["tuning_selectivity"] > best[key]["tuning_selectivity"]:
-                    best[key] = found
-
-    def cut(goal: str, *of: Any) -> dict[str, Any]:
-        found = best.get((goal, *of), {})
-        columns = {said: found.get(name) for name, said in _COLUMNS.items()}
-        if goal == _ANY:
-            each = [best.get((digit, *of), {}).get("selectivity") for digit in goals]
-            columns["mean over digits"] = None if None in each else float(np.mean(each))
-        return columns
-
-    made: Rows = {}
-    for goal in dict.fromkeys(removes.values()):
-        for method, of in methods.items():
-            if of["control"]:
-                continue
-            key = (of["lens"], spaced(method)) if by_space else (of["lens"],)
-            found = best.get((goal, *key))
-            beside = best.get((goal, "random", spaced(found["method"])), {}) if found else {}
-            made[f"remove {goal}: {method if by_space else of['lens']}"] = {
-                **cut(goal, *key),
-                "random, same space": beside.get("selectivity"),
-            }
-        if not by_space:
-            made[f"remove {goal}: random subspaces of any space"] = cut(goal, "random")
-    return made
+def _signed(cells: int) -> str:
+    return f"{cells:+d}".replace("-", "−") if cells else "0"
 
 
 def _first(values: Any) -> float | None:

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from compare_rows import compare
 from course_rows import COURSES
-from lens_rows import LENSES, Block, compare
+from lens_rows import LENSES, Block
 from tables import header, row
 
 from goalcut.agents.digit_run import DigitRun
@@ -53,6 +54,7 @@ def above(values: Sequence[float | None], controls: Sequence[Sequence[float | No
 def over_runs(blocks: Sequence[Block]) -> str:
     """One table of all runs, whose blocks these are: rows and columns in the order of the first that has them."""
     first = blocks[0]
+    blocks = blocks[:1] if first.once else blocks
     names = list(dict.fromkeys(name for block in blocks for name in block.rows))
     if not names:
         return f"{first.caption}: none."

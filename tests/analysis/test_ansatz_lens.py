@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from goalcut.analysis.ansatz_lens import AnsatzSettings, ansatz, ansatz_through_training
 from goalcut.analysis.average_gradient_outer_product import layer_moments
+from goalcut.analysis.gradient_functions import functions_of
 from goalcut.analysis.neural_feature_ansatz import Map, power_cosine, subspace_overlap
 from goalcut.analysis.subject import Subject
 from goalcut.analysis.tight_frame import frame
@@ -165,6 +166,57 @@ def test_a_convolution_is_a_linear_map_of_patches(layer: int):
     rows = torch.stack(J).reshape(5 * 3, C, -1).transpose(0, 1).flatten(1).numpy()
     expected = rows @ rows.T / (5 * h[0, 0].numel())
     np.testing.assert_allclose(moments.channels["logits"], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("centred", [False, True])
+def test_a_convolutions_gradients_are_those_of_its_pre_activations_at_every_position(
+    layer: int, centred: bool
+):
+    network, inputs = seeded(cnn), normal(5, 2, 6, 6)
+    moments = layer_moments(subject_with(network, inputs), [str(layer)], LOGITS, batch_size=2)[str(layer)]
+    z = network[: layer + 1](inputs)
+
+    def after(z: torch.Tensor) -> torch.Tensor:
+        return network[layer + 1 :](z.clone())[0]  # the activation works in place
+
+    J = torch.stack([torch.autograd.functional.jacobian(after, one[None]) for one in z])
+    rows = J.reshape(5, 3, z.shape[1], -1).permute(1, 0, 3, 2).flatten(1, 2)  # (outputs, patches, channels)
+    if centred:
+        rows = rows - rows.mean(1, keepdim=True)
+    N = torch.einsum("opc,opd->cd", rows, rows) / rows.shape[1]
+    np.testing.assert_allclose(moments.gradient_moment("logits", centred=centred), N, atol=1e-12)
+
+
+def test_value_and_squared_error_are_taken_as_functions_with_their_own_values():
+    network, inputs = seeded(mlp), normal(11, 3, 4)
+    subject = subject_with(network, inputs)
+    valued = replace(
+        subject,
+        outputs={"logits": lambda given: given[:, :2], "value": lambda given: given[:, 2:]},
+        targets={"value": normal(11, seed=3)},
+        loss=lambda given, targets: given[:, 0],
+    )
+    wanted = torch.eye(3).double()[subject.targets["label"]]
+    expected = {
+        "digits": 0.5 * (network(inputs) - wanted).square().sum(1, keepdim=True),
+        "maze": 0.5 * (network(inputs)[:, 2:] - valued.targets["value"][:, None]).square(),
+        "value": network(inputs)[:, 2:],
+    }
+    for name, of, f in (("digits", subject, "mse"), ("maze", valued, "mse"), ("value", valued, "value")):
+        function = functions_of(of)[f]
+        torch.testing.assert_close(function(network(inputs), of.targets), expected[name])
+        # And their gradients in a layer's input: each input on its own.
+        moments = layer_moments(of, ["3"], {f: function}, batch_size=4)["3"]
+        total = torch.zeros(9, 9).double()
+        for place, h in enumerate(network[:3](inputs)):
+            of_one = {name: values[place : place + 1] for name, values in of.targets.items()}
+            gradient = torch.autograd.functional.jacobian(
+                lambda h, of_one=of_one, function=function: function(network[3:](h[None]), of_one)[0, 0], h
+            )
+            total += torch.outer(gradient, gradient) / len(inputs)
+        M = moments.weight.T @ moments.gradient_moment(f) @ moments.weight
+        np.testing.assert_allclose(M, total.numpy(), atol=1e-12)
 
 
 def test_an_in_place_activation_does_not_change_what_is_measured():

@@ -17,6 +17,7 @@ from goalcut.analysis.coefficient_through_training import (
     staircases,
 )
 from goalcut.analysis.curvature_lens import CurvatureSettings, curvature
+from goalcut.analysis.lanczos_eigenpairs import eigenpairs
 from goalcut.analysis.learning_coefficient import SGLDSettings
 from goalcut.analysis.subject import Subject, subject_of
 
@@ -83,7 +84,10 @@ def test_a_bowl_at_its_minimum_has_every_figure_that_its_eigenvalues_say():
     found = curvature(bowl(values, torch.zeros(23).double()), replace(QUICK, draws=200, burn_in=30))
     figures = found.figures
     np.testing.assert_allclose(figures["hessian"]["top"]["values"], [8, 4, 2], atol=1e-6)
-    assert figures["hessian"]["top"]["all_converged"]
+    for pairs in (figures["hessian"]["top"], figures["gauss_newton"]["loss"]["top"]):
+        assert pairs["converged"] == [True] * 3
+        assert pairs["all_converged"]
+        assert max(pairs["residuals"]) <= 1e-4
     assert figures["hessian"]["trace"]["value"] == pytest.approx(14)
     assert figures["minimum"]["is_one"]
     assert figures["difference"]["share"] == pytest.approx(0, abs=1e-12)
@@ -116,6 +120,38 @@ def test_a_classifier_that_is_not_trained_is_no_minimum_and_its_hessian_is_not_g
     assert len(found.figures["measure_random"]["most"][0]["picture"]) == 5
     assert set(found.figures["spectrum"]) == {"hessian", "loss", "loss_untrained"}
     json.dumps(found.figures)
+
+
+def test_pairs_that_did_not_converge_are_flagged_one_by_one():
+    # Two eigenvalues that stand out, and a bulk in which none does.
+    values = np.concatenate([[50.0, 30.0], np.linspace(1, 1.001, 498)])
+    rng = np.random.default_rng(0)
+    found = eigenpairs(lambda v: values * v, 500, 4, most_restarts=1, tolerance=1e-9, rng=rng).figures()
+    assert found["converged"] == [residual <= 1e-9 for residual in found["residuals"]]
+    assert found["converged"][:2] == [True, True]
+    assert not found["all_converged"]
+
+
+def test_a_value_that_is_not_finite_late_in_the_data_is_named_by_input_and_layer():
+    subject = classifier()
+    inputs = subject.inputs.clone()
+    inputs[9, 2] = torch.inf
+    with pytest.raises(
+        ValueError, match="activations of layer '0' are not finite at input 9: leave"
+    ) as error:
+        curvature(replace(subject, inputs=inputs), QUICK)
+    assert "\n" not in str(error.value)
+
+
+def test_an_eigenvectors_measure_is_kept_of_every_input():
+    subject = classifier()
+    measure = curvature(subject, replace(QUICK, chains=0)).figures["measures"][0]
+    assert len(measure["u"]) == len(subject)
+    for one in (*measure["most"], *measure["least"]):
+        assert measure["u"][one["input"]] == pytest.approx(one["u"], rel=1e-3)
+    assert np.mean(np.square(measure["u"])) ** 0.5 == pytest.approx(
+        measure["outputs"][measure["output"]], rel=1e-3
+    )
 
 
 def test_both_lenses_take_a_maze_agent_and_give_directions_of_its_network(run: Run):

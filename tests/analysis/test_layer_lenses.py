@@ -15,6 +15,7 @@ from goalcut.analysis.control_networks import permuted_weights, trained_on_subje
 from goalcut.analysis.features_lens import FeaturesSettings, features, features_over_time
 from goalcut.analysis.lens import Findings
 from goalcut.analysis.rotation_lens import RotationSettings, rotation
+from goalcut.analysis.sparse_jacobian import LossName
 from goalcut.analysis.subject import Subject
 
 FEATURES = FeaturesSettings(draws=2, restarts=1, interaction_inputs=16, directions=5)
@@ -92,6 +93,7 @@ def test_features_of_every_layer_with_controls(subject: Subject) -> None:
         widths = {"trunk.0": 16, "trunk.2": 16, "trunk.5": 128}
     assert_well_formed(found, widths)
     assert found.figures["function"]["largest"] < 1e-10
+    assert set(found.figures["function"]["relative_change"]) == {*widths, *subject.outputs}
     for name in widths:
         layer = found.figures["layers"][name]
         assert set(layer["independent"]["taken"]) == {"trained", "untrained"}
@@ -153,6 +155,44 @@ def test_channels_of_a_linear_network_are_the_singular_vectors_of_its_product() 
     assert {side: of["numerical"] for side, of in ranks.items()} == {"stacked": 3, "late": 3, "per_input": 3}
 
 
+def test_a_late_covariance_of_white_activations_is_that_of_the_jacobian() -> None:
+    network = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 2), nn.Linear(2, 7)).double()
+    inputs = torch.randn(60, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    h = inputs - inputs.mean(0)
+    # White after the first layer: E[hhᵀ] is the identity.
+    network[0].weight.data = torch.linalg.inv(torch.linalg.cholesky(h.T @ h / len(h)))
+    network.requires_grad_(False)
+    linear = replace(maze_like(), network=network, untrained=network, inputs=inputs, labels={}, targets={})
+    linear = replace(linear, outputs={"out": lambda given: given})
+    P = network[2].weight @ network[1].weight
+    covariance = channels(linear, ChannelsSettings(early="0", late="2")).figures["networks"]["trained"][
+        "covariance"
+    ]
+    np.testing.assert_allclose(covariance["values"][:2], torch.linalg.svdvals(P)[:2], rtol=1e-9)
+    assert covariance["ranks"]["numerical"] == 2
+    assert covariance["agreement"]["cosine"] == pytest.approx(1, abs=1e-9)
+    assert covariance["agreement"]["eigenvalues"] == 0  # of two eigenvalues no correlation is told
+    # Of other activations it is P Σ Pᵀ.
+    network[0].weight.data = torch.eye(5).double() * torch.tensor([3.0, 1, 1, 0.2, 0.1]).double()[:, None]
+    values = torch.linalg.eigvalsh(P @ torch.cov(network[0](inputs).T, correction=0) @ P.T).flip(0)
+    covariance = channels(linear, ChannelsSettings(early="0", late="2")).figures["networks"]["trained"][
+        "covariance"
+    ]
+    np.testing.assert_allclose(covariance["values"][:2], values[:2].sqrt(), rtol=1e-9)
+    assert covariance["agreement"]["cosine"] < 1 - 1e-3
+
+
+@pytest.mark.parametrize("name", ["l1", "hoyer", "lp"])
+def test_the_whole_lens_runs_with_every_loss(digits: Subject, name: LossName) -> None:
+    few = replace(ROTATION, loss=name, control_updates=0, starts=("random",), inputs=4, blocks=4, steps=4)
+    figures = rotation(digits, few).figures
+    assert figures["loss"]["name"] == name
+    (joint,) = figures["joint"]
+    assert joint["loss"] < joint["loss_before"]
+    assert figures["bases"]["joint"]["fitted_on"] == pytest.approx(joint["loss"], rel=1e-4)
+    assert figures["function"]["largest"] < 1e-10
+
+
 def test_directions_of_a_convolution_lie_as_its_activations_are_flattened() -> None:
     maze = maze_like()
     found = channels(maze, ChannelsSettings(inputs=10, early="trunk.0", late="value"))
@@ -176,6 +216,12 @@ def test_rotations_with_controls(subject: Subject) -> None:
     assert_well_formed(found, {"trunk.0": 16, "trunk.2": 16, "trunk.5": 128} if maze else {"1": 12, "3": 8})
     figures = found.figures
     assert figures["function"]["largest"] < 1e-10
+    assert {*subject.outputs} < set(figures["function"]["relative_change"])
+    # Controls have one fit, from the identity: so has the network beside them.
+    from_identity = figures["joint"][0]
+    assert from_identity["start"] == "identity"
+    if from_identity["loss"] == min(one["loss"] for one in figures["joint"]):
+        assert figures["controls"]["trained"]["fitted"] == figures["bases"]["joint"]["held_out"]
     assert [one["determinant"] for one in figures["joint"]] == [1, -1]
     assert figures["joint"][1]["loss"] < figures["joint"][1]["loss_before"]
     assert set(figures["bases"]) == {

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -9,6 +10,7 @@ from torch import nn
 
 from goalcut.analysis.causal_models import load_causal, untrained_causal, windows
 from goalcut.analysis.control_networks import permuted_weights
+from goalcut.analysis.jacobian_spectrum import spectra_agree
 from goalcut.analysis.residual_stream import (
     ResidualSettings,
     residual_channels,
@@ -67,6 +69,46 @@ def test_figures_and_directions_are_of_the_same_token_and_tokens_apart(
     assert of["0"]["energy"] > of["8"]["energy"] > 0
     assert of == found.figures["models"]["again"]
     assert found.directions["transformer.h.0"].vectors.shape == (8, 8)
+
+
+def test_the_late_covariance_is_that_of_the_stream_along_the_rows(
+    gpt2: nn.Module, tokens: torch.Tensor
+) -> None:
+    found = residual_channels(gpt2, tokens, ResidualSettings(apart=(0, 3), sequences=4))
+    kept = {}
+    blocks = list(gpt2.transformer.h)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+    hook = blocks[-1].register_forward_hook(lambda _, __, given: kept.update(r=given))
+    gpt2(tokens)
+    hook.remove()
+    last = kept["r"][0] if isinstance(kept["r"], tuple) else kept["r"]
+    covariance = np.cov(last[:, 3:].flatten(0, 1).double().numpy().T, bias=True)
+    of = found.figures["models"]["trained"]["0"]
+    values = np.linalg.eigvalsh(covariance)
+    expected = values.sum() ** 2 / (values**2).sum()
+    assert of["covariance"]["ranks"]["participation"] == pytest.approx(expected, rel=1e-4)
+    spectrum = residual_spectra(gpt2, tokens, ResidualSettings(apart=(0, 3), sequences=4))[0]
+    agreed = spectra_agree(spectrum.left, covariance)
+    assert of["covariance"]["agreement"]["cosine"] == pytest.approx(agreed["cosine"], rel=1e-4)
+    # Along few rows it is of as many dimensions.
+    few = residual_channels(gpt2, tokens, ResidualSettings(apart=(0,), rows=2)).figures["models"]["trained"][
+        "0"
+    ]
+    assert few["covariance"]["ranks"]["numerical"] <= 2
+
+
+def test_a_llama_is_taken_as_a_gpt2_is(tokens: torch.Tensor) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    shape = {"num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1, "hidden_size": 8}
+    config = LlamaConfig(**shape, intermediate_size=8, vocab_size=20)  # pyright: ignore[reportArgumentType]
+    llama = LlamaForCausalLM(config).eval().requires_grad_(False)
+    for parameter in llama.parameters():
+        parameter.mul_(8)
+    found = residual_channels(llama, tokens, ResidualSettings(apart=(0, 1), late_tokens=1))
+    assert found.directions["model.layers.0"].vectors.shape == (8, 8)
+    of = found.figures["models"]["trained"]
+    assert of["0"]["energy"] > of["1"]["energy"] > 0
 
 
 def test_a_context_of_1024_runs_along_few_rows(gpt2: nn.Module) -> None:

@@ -48,6 +48,7 @@ COMPARE = (
     "--inputs 40"
 ).split()
 RUNS = ("maze", "digits")
+UNITS = ("single units by effect", "single units at random")
 
 
 def goalcut(*words: str | Path) -> int:
@@ -145,21 +146,23 @@ def test_a_lens_is_not_run_again_unless_a_setting_is_another(
 
 
 @pytest.mark.parametrize("kind", RUNS)
-def test_a_comparison_cuts_every_lens_beside_random_subspaces(looked: dict[str, Path], kind: str) -> None:
+def test_a_comparison_cuts_every_lens_beside_random_subspaces_and_single_units(
+    looked: dict[str, Path], kind: str
+) -> None:
     saved = strict(looked[kind] / "lenses" / "compare.json")
     methods, goals = saved["methods"], set(saved["goals"])
-    assert {of["lens"] for of in methods.values()} == {*LENSES, "random"}
+    assert {of["lens"] for of in methods.values()} == {*LENSES, "random", *UNITS}
     assert len(goals) == (2 if kind == "maze" else 10)
     for name, of in methods.items():
         rows = [row for row in saved["rows"] if row["method"] == name]
         assert {row["removes"] for row in rows} == goals
         assert {row["k"] for row in rows} <= {1, 3}
         controls = [
-            other
+            other["lens"]
             for other in methods.values()
             if other["control"] and (other["space"], other["entries"]) == (of["space"], of["entries"])
         ]
-        assert len(controls) == 1, name
+        assert controls == ["random", *(() if of["space"] == "parameters" else UNITS)], name
     assert all(row["kl"] >= -1e-12 for row in saved["rows"])
     assert any(row["relative_norm"] > 0 for row in saved["rows"])
 
@@ -392,7 +395,7 @@ def test_the_best_cuts_keep_to_their_budget_and_controls_come_last(
     assert rows
     assert all(row["relative_norm"] <= 0.5 for _, row in rows if "k" in row)
     assert {name for name, _ in rows} >= {name for name, of in saved["methods"].items() if not of["control"]}
-    controls = [name.startswith("random at ") for name, _ in rows]
+    controls = [name.startswith(("random at ", *UNITS)) for name, _ in rows]
     assert controls == sorted(controls)
     if kind == "digits":
         names = [name for name, _ in rows]

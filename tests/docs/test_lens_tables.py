@@ -100,6 +100,36 @@ def test_a_cell_is_the_median_over_seeds_with_the_lowest_and_highest(
     assert "## features\n\nNot run." in text
 
 
+def test_figures_that_do_not_follow_the_seed_are_told_once(lens_tables: ModuleType, tmp_path: Path) -> None:
+    toy = {
+        "features": 8,
+        "hidden": 4,
+        "sparsity": 0.95,
+        "kept": 8.0,
+        "found": 8.0,
+        "matched": 1.0,
+        "chance": 0.79,
+    }
+    start = {"loss": 2.0, "matched_with_best": {"fc": 1.0}, "start": "identity"}
+    figures = {
+        "bases": {},
+        "controls": {},
+        "apart": {},
+        "last_layer": {"output": "logits", "matched_with_identity": 0.5},
+        "toy": [toy],
+        "chance": {"fc": {"mean": 0.5}},
+        "joint": [start, start | {"loss": 2.5, "matched_with_best": {"fc": 0.6}, "start": "random"}],
+        "matched_with_joint": {"neurons": {"fc": 0.9}},
+    }
+    saved = {"settings": {"inputs": 2000}, "figures": figures}
+    text = lens_tables.tables([run_with(tmp_path, seed, rotation=saved) for seed in range(3)])
+    assert cells(text, "8 features, 4 dimensions, 0.95 of them zero") == ["8.00", "8.00", "1.00", "0.79"]
+    # The best start agrees with itself: that is left out.
+    assert cells(text, "fc, started from identity")[0] == "–"
+    assert cells(text, "fc, started from random") == ["0.60 (0.60 to 0.60)", "0.50 (0.50 to 0.50)", "3 of 3"]
+    assert cells(text, "fc, neurons")[0] == "0.90 (0.90 to 0.90)"
+
+
 def test_what_a_seed_lacks_is_left_out_and_counted(lens_tables: ModuleType, tmp_path: Path) -> None:
     runs = [
         run_with(tmp_path, 0, compare=comparison(0.4, 0.1)),
@@ -162,6 +192,8 @@ def through_training(rise: float, *, met: bool = True) -> dict[str, dict[str, An
             "cosine_1": 0.2 + value,
             "same_spectrum_1": 0.25,
             "initial_1": 0.1,
+            "movement_1": 0.3 + value,
+            "movement_same_spectrum_1": 0.3,
             "identity_by_construction": layer == "last",
         }
         for time, value in zip(TIMES, up, strict=True)
@@ -217,10 +249,15 @@ def test_figures_through_training_are_told_over_seeds_at_each_time(
     )
     assert cells(ansatz, "rollout 30")[0] == "0.50 (0.05 to 0.80)"
     assert cells(ansatz, "rollout 30")[-1] == "2 of 3"
-    # Of the first function alone, and not of a layer in which it holds by construction.
+    # At each time of the first function alone, and never of a layer in which it holds by construction.
     assert "in last" not in ansatz
     assert "of loss" not in ansatz
-    assert cells(ansatz, "fc") == [*("0.20 (0.20 to 0.20)", "0.50 (0.05 to 0.80)", "1.00 (−1.00 to 1.00)")]
+    for function in ("logits", "loss"):
+        first, last, beside, rank = cells(ansatz, f"fc, {function}")
+        assert [first, last] == ["0.20 (0.20 to 0.20)", "0.50 (0.05 to 0.80)"]
+        assert [beside, rank] == ["0.25 (0.25 to 0.25)", "1.00 (−1.00 to 1.00)"]
+    more = ansatz[ansatz.index("More of it in fc") :]
+    assert cells(more, "rollout 30")[4:6] == ["0.60 (0.15 to 0.90)", "0.30 (0.30 to 0.30)"]
     assert cells(features, "rollout 30") == ["0.30 (0.30 to 0.30)", "2.30 (1.85 to 2.60)"]
     assert cells(features, "fc")[:2] == ["0.80 (−0.80 to 0.80)", "1.00 (−1.00 to 1.00)"]
     assert cells(curvature, "rollout 30") == ["5.3 (4.85 to 5.6)", "0.5 (0.5 to 0.5)", "1.7 (1.4 to 2.15)"]

@@ -1,0 +1,103 @@
+"""What the cuts of one run's lenses do beside their controls, as figures; `lens_tables` tells them over seeds."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from lens_rows import Block, Rows
+
+from goalcut.report.style import short
+
+_ANY = "any digit"
+_COLUMNS = {
+    "selectivity": "selectivity",
+    "relative_norm": "‖Δ‖",
+    "navigation": "navigation",
+    "kl": "KL (nats)",
+}
+_CONTROLS = {
+    "random": "random, same space",
+    "single units by effect": "units by effect",
+    "single units at random": "units at random",
+}
+"""Lens of a control of `compare` → the column that says what it reaches in the space of the cut beside it."""
+
+
+def compare(saved: Mapping[str, Any], k: int) -> list[Block]:
+    """Cuts within the budget by lens, then by lens and space; cuts of any length; angles."""
+    budget = saved["settings"]
+    within = [found for of in saved["best"].values() for found in of.values() if found is not None]
+    limits = f"‖Δ‖ up to {short(budget['relative_norm'])}"
+    if saved["kind"] == "maze":
+        limits += f", navigation at least {short(budget['navigation'])} on tuning levels"
+    there = {of["lens"] for of in saved["methods"].values()}
+    held = ("selectivity", tuple(said for lens, said in _CONTROLS.items() if lens in there))
+    angles: Rows = {
+        f"{of['a']}, {of['b']}": {"overlap": of["overlap"], "chance": of["chance"]}
+        for of in saved["angles"]
+        if of["k"] == k
+    }
+    most = f"Most selective cut of each lens within {limits}"
+    overlap = f"Mean squared cosine of the angles between the leading {k} directions; chance is {k}/d"
+    return [
+        Block(most, _cuts(saved, within, by_space=False), *held),
+        Block("The same of each space", _cuts(saved, within, by_space=True), *held),
+        Block("The same of any length", _cuts(saved, saved["rows"], by_space=True), *held),
+        Block(overlap, angles, "overlap", ("chance",)),
+    ]
+
+
+def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_space: bool) -> Rows:
+    """Of every goal and lens the change most selective on tuning data, beside random subspaces of its space.
+
+    Of many goals, as of digits, that of the digit which the lens removes most selectively, and the mean over digits of
+    each one's best. A row stands where there was no such change as well, so that seeds without one are counted.
+    """
+    methods, goals = saved["methods"], list(saved["goals"])
+    removes = {goal: goal if len(goals) <= 2 else _ANY for goal in goals}
+
+    def spaced(method: str) -> tuple[str, int]:
+        return methods[method]["space"], methods[method]["entries"]
+
+    best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for found in rows:
+        of, goal = methods[found["method"]], found["removes"]
+        lens, space = of["lens"], spaced(found["method"])
+        for about in dict.fromkeys((goal, removes[goal])):
+            for key in ((about, lens), (about, lens, space)):
+                if key not in best or found["tuning_selectivity"] > best[key]["tuning_selectivity"]:
+                    best[key] = found
+
+    def cut(goal: str, *of: Any) -> dict[str, Any]:
+        found = best.get((goal, *of), {})
+        columns = {
+            said: found.get(name)
+            for name, said in _COLUMNS.items()
+            if name != "navigation" or saved["kind"] != "digits"
+        }
+        if goal == _ANY:
+            each = [best.get((digit, *of), {}).get("selectivity") for digit in goals]
+            columns["mean over digits"] = None if None in each else float(np.mean(each))
+        return columns
+
+    there = {of["lens"] for of in methods.values()}
+    controls = {lens: said for lens, said in _CONTROLS.items() if lens in there}
+    made: Rows = {}
+    for goal in dict.fromkeys(removes.values()):
+        for method, of in methods.items():
+            if of["control"]:
+                continue
+            key = (of["lens"], spaced(method)) if by_space else (of["lens"],)
+            found = best.get((goal, *key))
+            made[f"remove {goal}: {method if by_space else of['lens']}"] = {
+                **cut(goal, *key),
+                **{
+                    said: best.get((goal, lens, spaced(found["method"])), {}).get("selectivity")
+                    if found
+                    else None
+                    for lens, said in controls.items()
+                },
+            }
+        if not by_space:
+            made[f"remove {goal}: random subspaces of any space"] = cut(goal, "random")
+    return made
