@@ -16,6 +16,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An agent that has learned to seek corner and cheese of 5×5 mazes."""
     settings = TrainSettings(
         world=WORLD,
+        seed=1,
         ppo=PPOSettings(
             rollouts=40, num_envs=128, num_steps=16, minibatches=4, learning_rate=2.5e-3, precision="float32"
         ),

@@ -104,8 +104,9 @@ def test_changes_found_through_measures_are_those_of_the_cpu(small_run: Run, gpu
 def edits_of(subject: Subject) -> dict[str, Any]:
     activations = activations_at(subject.network, ["trunk"], subject.inputs)["trunk"]
     mean = mean_activations(activations, 256)
-    basis = torch.eye(256)[:3]
     generator = torch.Generator().manual_seed(0)
+    # Not of single units, which may be dead.
+    basis = torch.linalg.qr(torch.randn(256, 3, generator=generator)).Q.T.contiguous()
     return {
         "projected": ProjectOut(basis, mean),
         "by doses": ProjectOut(basis, mean, torch.tensor([1.0, 0.5, 0.0])),
