@@ -11,7 +11,6 @@ from ..ablate.judge import Judge
 from ..ablate.maze_cuts import levels_judged_on
 from ..ablate.maze_goals import MazeBehaviour, maze_goals, tuning_batches
 from ..ablate.tuned import TuneSettings, tune_doses
-from ..agents.sampled_behaviour import behaviour_of_world
 from ..analysis.directions import Directions, module_of
 from ..analysis.profiles import centre_of_mass
 from .causal import causal_shares, learned, measure_gradients, module_shares_of, path_gradients
@@ -34,13 +33,7 @@ def judge_timing(judged: Judged) -> dict[str, Any]:
     run = judged.run
     world = run.settings.world
     split, level_seed = levels_judged_on(judged.role)
-    behaviour = behaviour_of_world(
-        world,
-        min(judged.levels, _MOST_LEVELS),
-        seed=level_seed,
-        split=split,
-        time_limit=run.settings.time_limit,
-    )
+    behaviour = run.behaviour(min(judged.levels, _MOST_LEVELS), split=split, seed=level_seed)
     proxy, paid = (goal.measure for goal in world.goals)
     if not behaviour.exact:
         return {"left_out": "the measures of this world are sampled, and so have no gradient"}
@@ -99,20 +92,10 @@ def _kind(
 
 def _doses(judged: Judged, theta_0: Tensor, theta: Tensor, rng: np.random.Generator) -> dict[str, Any]:
     """The dose of each direction in the tuned cut of either goal, and how their difference goes with time."""
-    run, found = judged.run, judged.directions
-    world, goals = run.settings.world, maze_goals(run.settings.world)
-    judges = [
-        Judge(
-            run.network(),
-            MazeBehaviour(
-                behaviour_of_world(world, levels, seed=seed, split="tune", time_limit=run.settings.time_limit)
-            ),
-            theta_0,
-            theta,
-            goals=goals,
-        )
-        for levels, seed in tuning_batches(40 if judged.miniature else _TUNING_LEVELS)
-    ]
+    run, found, goals = judged.run, judged.directions, maze_goals(judged.run.settings.world)
+    levels = 40 if judged.miniature else _TUNING_LEVELS
+    batches = [run.behaviour(count, split="tune", seed=seed) for count, seed in tuning_batches(levels)]
+    judges = [Judge(run.network(), MazeBehaviour(batch), theta_0, theta, goals=goals) for batch in batches]
     settings = replace(DOSES, steps=2) if judged.miniature else DOSES
     vectors = torch.from_numpy(found.vectors)
     proxy, paid = (tune_doses(judges, theta, theta_0, vectors, goal, settings).numpy() for goal in goals)

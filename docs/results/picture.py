@@ -6,6 +6,8 @@ Wants the development tools (playwright) and Debian's chromium.
 """
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -26,6 +28,17 @@ _ONLY = """([board, wanted, levels]) => {
     board.style.width = 'fit-content';
     for (const told of board.querySelectorAll('.controls')) told.remove();
 }"""
+
+
+@contextmanager
+def opened(report: Path, *, width: int = 1060, scale: float = 1.0) -> Iterator[Page]:
+    """A report in a browser."""
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 900}, device_scale_factor=scale)
+        page.goto(report.resolve().as_uri())
+        yield page
+        browser.close()
 
 
 def mazes(page: Page, out: Path) -> None:
@@ -54,12 +67,8 @@ def main() -> None:
     parser.add_argument("report", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1060, "height": 900}, device_scale_factor=1.25)
-        page.goto(args.report.resolve().as_uri())
+    with opened(args.report, scale=1.25) as page:
         mazes(page, args.out)
-        browser.close()
 
 
 if __name__ == "__main__":

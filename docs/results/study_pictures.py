@@ -8,9 +8,7 @@ Wants the development tools (playwright) and Debian's chromium.
 import argparse
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
-CHROMIUM = "/usr/bin/chromium"
+from picture import opened
 
 
 def main() -> None:
@@ -22,12 +20,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--width", type=int, default=1060, help="of the page")
     args = parser.parse_args()
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": args.width, "height": 900})
-        page.goto(args.report.resolve().as_uri())
+    with opened(args.report, width=args.width) as page:
         page.locator(f"figure:has(.number:text-is('Figure {args.number}')) .plots").screenshot(path=args.out)
-        browser.close()
 
 
 if __name__ == "__main__":
