@@ -22,7 +22,7 @@ from .cuts import cut_parameters, relative_norm
 from .goal import Goal
 from .journal import Journal
 from .judge import Judge
-from .made import MadeCut, chosen_cut, tuned_cut
+from .made import MadeCut, chosen_cut, tuned_cut, written_doses
 from .plan import CutSettings, PlannedCut
 from .selection import vectors_of
 from .table import CutRow, DoseCurve, Selected
@@ -118,7 +118,9 @@ class Ablation(ABC):
 
         for plan in self.planned():
             cut = self._made(plan, done)
-            theta = cut_parameters(self.theta, self.theta_0, cut.vectors, cut.doses, self.judge.parts)
+            theta = cut_parameters(
+                self.theta, self.theta_0, cut.vectors, cut.doses, self.judge.parts_of(cut.doses)
+            )
             norm = float((theta - self.theta).norm())
             itself = _Change(cut, plan.name, lambda theta=theta, cut=cut: (theta, cut.recipe))
             file = None
@@ -143,11 +145,11 @@ class Ablation(ABC):
         if plan.choose is not None:
             return chosen_cut(plan, plan.choose, self.directions, self.other, about_other)
         name, among = f"doses | {plan.name}", self.span_of(tuned=True)
-        doses = done(name, lambda: {"doses": self._tune(among, plan.goal).tolist()})["doses"]
+        written = done(name, lambda: {"doses": self._tune(among, plan.goal)})["doses"]
         moved, other = self.theta - self.theta_0, self.others_tuned_among()
-        cut = tuned_cut(
-            plan, torch.tensor(doses), self.judge.parts, moved, self.tuned_among, other, about_other
-        )
+        doses = torch.tensor(written)
+        parts = self.judge.parts_of(doses)
+        cut = tuned_cut(plan, doses, parts, moved, self.tuned_among, other, about_other)
         return replace(cut, recipe=cut.recipe | self.tuned_on)
 
     def _controls(self, cut: MadeCut, norm: float) -> Iterator[Control]:
@@ -156,7 +158,14 @@ class Ablation(ABC):
         yield from (self._in_span(cut, norm, draw) for draw in range(draws))
         for name, vectors, doses, recipe in cut.others:
             yield same_norm(
-                name, self.theta, self.theta_0, vectors, norm, recipe, doses=doses, parts=self.judge.parts
+                name,
+                self.theta,
+                self.theta_0,
+                vectors,
+                norm,
+                recipe,
+                doses=doses,
+                parts=self.judge.parts_of(doses),
             )
         times = [share * self.run.last_time for share in (cut.centre, *cut.plan.rewinds)]
         yield from map(self._rewind, dict.fromkeys(self._nearest_checkpoint(time) for time in times))
@@ -203,17 +212,15 @@ class Ablation(ABC):
         """The same tuning over as many random pieces of the same norms: is it the directions or the tuning?"""
         seed = self.settings.seed
         pieces = self.random_pieces(seed)
-        doses = self._tune(pieces, goal)
-        recipe = {
-            "control": "tuned random",
-            "seed": seed,
-            "directions": len(pieces),
-            "doses": doses.tolist(),
-        }
-        return cut_parameters(self.theta, self.theta_0, pieces, doses, self.judge.parts), recipe
+        written = self._tune(pieces, goal)
+        recipe = {"control": "tuned random", "seed": seed, "directions": len(pieces), "doses": written}
+        doses = torch.tensor(written)
+        parts = self.judge.parts_of(doses)
+        return cut_parameters(self.theta, self.theta_0, pieces, doses, parts), recipe
 
-    def _tune(self, vectors: Tensor, goal: Goal) -> Tensor:
-        return tune_doses(self.tuners, self.theta, self.theta_0, vectors, goal, self.settings.tune)
+    def _tune(self, vectors: Tensor, goal: Goal) -> list[Any]:
+        tuned = tune_doses(self.tuners, self.theta, self.theta_0, vectors, goal, self.settings.tune)
+        return written_doses(tuned)
 
     def _row(self, change: "_Change", file: str | None = None) -> dict[str, Any]:
         theta, recipe = change.make()

@@ -1,6 +1,7 @@
 """The cut: take back what training moved along some directions."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -60,8 +61,19 @@ def along_parts(
     """
     if doses.ndim < 2:
         return (doses * along) @ vectors
-    weights = doses * along[:, None]
-    return torch.cat([weights[:, m] @ vectors[:, start:stop] for m, (start, stop) in enumerate(parts)])
+    weights, pieces = doses * along[:, None], []
+    for first, last in _runs(parts):
+        (start, _), (_, stop) = parts[first], parts[last - 1]
+        of_parts = vectors[:, start:stop].unflatten(1, (last - first, -1))
+        pieces.append(torch.einsum("km,kmp->mp", weights[:, first:last], of_parts).reshape(-1))
+    return torch.cat(pieces)
+
+
+def _runs(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Parts of one length that follow one another, (first, last + 1) of each run: they are taken at once."""
+    lengths = [stop - start for start, stop in parts]
+    ends = [m for m in range(1, len(parts)) if lengths[m] != lengths[m - 1]]
+    return list(pairwise([0, *ends, len(parts)]))
 
 
 def relative_norm(cut: Tensor, theta: Tensor, theta_0: Tensor) -> float:

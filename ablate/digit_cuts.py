@@ -38,7 +38,7 @@ class DigitAblateSettings(CutSettings):
 
     tune: TuneSettings = field(
         default_factory=lambda: TuneSettings(
-            steps=50, learning_rate=0.2, first_dose=0.1, norm_budget=0.15, by_parameter=False
+            steps=50, learning_rate=0.2, first_dose=0.1, norm_budget=0.15, doses_per="direction"
         )
     )
     singles: int = 12

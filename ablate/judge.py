@@ -4,15 +4,19 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..agents.parameters import named_parameters_of, parameter_layout
+from ..agents.parameters import named_parameters_of, parameter_layout, units_of
 from .bootstrap import Bootstrap, Interval, interval
 from .goal import Goal
+
+DosesPer = Literal["direction", "parameter", "unit"]
+"""What has a dose of its own: a direction as a whole, or its share in each named parameter (the weights of a layer, its
+biases), or in each output unit of each (a row of the weights, an entry of the biases)."""
 
 Network = Callable[[Tensor], Any]
 """A network with some parameters: a batch of inputs to what the learner's network gives."""
@@ -133,10 +137,16 @@ class Judge:
         """The same of any network; differentiable in what it is."""
         return _whole(self.behaviour.surrogate(network, only))
 
-    @property
-    def parts(self) -> list[tuple[int, int]]:
-        """Where each named parameter lies in θ: (start, stop), one after the other."""
-        return [(start, stop) for start, stop, _ in self._layout.values()]
+    def parts(self, doses_per: DosesPer) -> list[tuple[int, int]]:
+        """Where each part of θ that has its own doses lies, (start, stop), one after the other; of directions none."""
+        if doses_per == "unit":
+            return units_of(self._layout)
+        return [(start, stop) for start, stop, _ in self._layout.values() if doses_per == "parameter"]
+
+    def parts_of(self, doses: Tensor) -> list[tuple[int, int]]:
+        """The parts that doses (k,) or (k, M) are of, told by their number."""
+        choices = (self.parts(per) for per in get_args(DosesPer))
+        return next((parts for parts in choices if doses.shape[1:] == (len(parts),)), [])
 
     @cached_property
     def surrogate_ends(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,8 +80,13 @@ def tuned_cut(
     if other is not None:
         how = {"by": "doses of the tuned cut, by rank"} | about_other
         others.append((OTHER_SEED, *by_rank_of(other, doses), how))
-    recipe = {"by": "tuned", "among": len(vectors), "doses": doses.tolist()}
+    recipe = {"by": "tuned", "among": len(vectors), "doses": written_doses(doses)}
     return MadeCut(plan, "tuned", vectors, doses, centre, recipe, others)
+
+
+def written_doses(doses: Tensor) -> list[Any]:
+    """Doses as recipes hold them: of four decimals, as there are many; a cut takes these, and no others."""
+    return np.round(doses.double().numpy(), 4).tolist()
 
 
 def later_in_time(directions: Directions) -> Tensor:

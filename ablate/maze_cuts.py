@@ -5,7 +5,7 @@ the cheese late ones. Every cut names its neighbour in time, the same choice mad
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..agents.open_run import MazeRun, open_maze_run
@@ -19,7 +19,7 @@ from .judge import Judge
 from .maze_goals import KEEP_NAVIGATION, MazeBehaviour, maze_goals, tuning_batches
 from .plan import Choice, CutSettings, PlannedCut, timed
 from .selection import by_contrast, by_window, within_module
-from .tuned import TuneSettings
+from .tuned import PER_PARAMETER, TuneSettings
 
 Window = tuple[int, int]
 JudgedOn = Literal["report", "development"]
@@ -74,7 +74,7 @@ class AblateSettings(CutSettings):
 class ProcgenAblateSettings(AblateSettings):
     """The same in Procgen's maze, where every state of every level is a picture: by default on fewer levels."""
 
-    tune: TuneSettings = field(default_factory=lambda: TuneSettings(steps=40))
+    tune: TuneSettings = field(default_factory=lambda: replace(PER_PARAMETER, steps=40))
     levels: int = 40
     tuning_levels: int = 16
     curve_levels: int = 10

@@ -24,20 +24,20 @@ def remade(ablation: Ablation, row: CutRow, cut: CutRow | None = None) -> Tensor
         ValueError: it is a control and its cut is not given, or directions were chosen in a way of a study's own.
     """
     recipe, theta, theta_0 = row.recipe, ablation.theta, ablation.theta_0
-    parts, kind = ablation.judge.parts, row.recipe.get("control")
+    judge, kind = ablation.judge, row.recipe.get("control")
     if kind is None:
         if recipe["by"] == "tuned":
             vectors, doses = ablation.span_of(tuned=True), torch.tensor(recipe["doses"])
         else:
             vectors, doses = _chosen(ablation.directions, recipe).vectors, torch.ones(())
-        return cut_parameters(theta, theta_0, vectors, doses, parts)
+        return cut_parameters(theta, theta_0, vectors, doses, judge.parts_of(doses))
     if kind == "rewind":
         return ablation.run.parameters_after(recipe[ablation.run.time_unit])
     if kind == "shrink":
         return shrink(theta, theta_0, recipe["norm"]).make()[0]
     if kind == "tuned random":
         pieces, doses = ablation.random_pieces(recipe["seed"]), torch.tensor(recipe["doses"])
-        return cut_parameters(theta, theta_0, pieces, doses, parts)
+        return cut_parameters(theta, theta_0, pieces, doses, judge.parts_of(doses))
     if kind == "random":
         control = random_control(theta, theta_0, recipe["norm"], recipe["directions"], recipe["seed"])
         return control.make()[0]
@@ -48,6 +48,7 @@ def remade(ablation: Ablation, row: CutRow, cut: CutRow | None = None) -> Tensor
         norm, count, seed = recipe["norm"], recipe["directions"], recipe["seed"]
         return span_control(theta, theta_0, ablation.span_of(tuned=tuned), norm, count, seed).make()[0]
     vectors, doses = _others(ablation, kind, recipe, cut.recipe if tuned else None)
+    parts = judge.parts_of(doses)
     return same_norm(kind, theta, theta_0, vectors, recipe["norm"], {}, doses=doses, parts=parts).make()[0]
 
 

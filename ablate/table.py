@@ -77,7 +77,7 @@ class DoseCurve:
 def save_table(path: Path, rows: list[CutRow], curves: list[DoseCurve], about: dict[str, Any]) -> None:
     """Write the table as JSON, atomically."""
     curve_rows = [asdict(curve) | {"control": curve.control_of is not None} for curve in curves]
-    write_json(path, about | {"rows": [asdict(row) for row in rows], "dose_response": curve_rows})
+    write_json(path, about | {"rows": [asdict(row) for row in rows], "dose_response": curve_rows}, short=True)
 
 
 def load_table(path: Path) -> dict[str, Any]:

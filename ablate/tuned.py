@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from .cuts import along_parts
 from .goal import Goal
-from .judge import Judge
+from .judge import DosesPer, Judge
 from .tuning_loss import TuningLoss
 
 _ATTEMPTS, _RECENT = 3, 10
@@ -26,28 +27,49 @@ class TuneSettings:
         first_dose: where every dose starts.
         least_dose: the lowest dose, from −1 to 0; the highest is 1, all that training moved. Below 0 a cut may also
             strengthen what training moved. That reaches further, but over random directions too.
-        by_parameter: whether a direction has a dose of its own in each named parameter (the weights of a layer, its
-            biases), which parts goals that share their directions; else one dose.
+        doses_per: what has a dose of its own: each direction; or its share in each named parameter (the weights of a
+            layer, its biases); or in each output unit (a row of the weights, an entry of the biases). Finer doses part
+            goals that share their directions, but reach further over random directions too.
         norm_weight: weight of the squared relative norm beyond `norm_budget`.
         norm_budget: relative norm that is free.
+        guarding: what the goal's weights of its guards are multiplied by at the first step and at the last, linearly
+            between. Guards that weigh much from the start hold doses where neither goal has gone: parting the goals
+            costs some of the way, and it is found again later.
     """
 
-    steps: int = 250
-    learning_rate: float = 0.06
+    steps: int = 400
+    learning_rate: float = 0.03
     first_dose: float = 0.05
     least_dose: float = 0.0
     norm_weight: float = 400.0
-    norm_budget: float = 0.098
-    by_parameter: bool = True
+    norm_budget: float = 0.096
+    doses_per: DosesPer = "unit"
+    guarding: tuple[float, float] = (0.5, 1.65)
 
     def __post_init__(self) -> None:
         for name in ("steps", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"tune.{name} is {getattr(self, name)}: give a number above 0")
+        if self.doses_per not in get_args(DosesPer):
+            known = ", ".join(get_args(DosesPer))
+            raise ValueError(f"tune.doses_per is {self.doses_per!r}: give one of {known}")
         if not 0 <= self.first_dose <= 1:
             raise ValueError(f"tune.first_dose is {self.first_dose}: give a dose from 0 to 1")
         if not -1 <= self.least_dose <= 0:
             raise ValueError(f"tune.least_dose is {self.least_dose}: give a dose from -1 to 0")
+        if min(self.guarding) < 0:
+            raise ValueError(f"tune.guarding is {self.guarding}: give two factors of 0 or more")
+
+    def guarding_at(self, step: int) -> float:
+        """What guards' weights are multiplied by at a step, counted from 0."""
+        first, last = self.guarding
+        return first + (last - first) * step / max(1, self.steps - 1)
+
+
+PER_PARAMETER = TuneSettings(
+    steps=250, learning_rate=0.06, norm_budget=0.098, doses_per="parameter", guarding=(1.0, 1.0)
+)
+"""A dose for each direction in each named parameter: it reaches less, and over random directions much less."""
 
 
 def tune_doses(
@@ -60,11 +82,11 @@ def tune_doses(
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Tensor:
-    """Doses α that remove one goal and keep the others and what guards it, (k,) or (k, parts).
+    """Doses α that remove one goal and keep the others and what guards it, (k,) or (k, M).
 
     Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates.
 
-    With `settings.by_parameter` each direction has a dose for each of the judges' `parts`.
+    With a dose for each parameter or unit there are M of each direction, one for each of the judges' `parts`.
 
     Args:
         judges: of tuning units, which no result may be reported on; each step takes the next one's units.
@@ -83,12 +105,12 @@ def tune_doses(
     moved = theta - theta_0
     along, length = vectors @ moved, moved.norm()
 
-    parts = judges[0].parts if settings.by_parameter else []
+    parts = judges[0].parts(settings.doses_per)
 
     def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
         step_back = along_parts(vectors, along, doses, parts)
         measured = judges[step % len(judges)].surrogate(theta - step_back, goal.measures)
-        return loss_of(measured), step_back.norm() / length
+        return loss_of(measured, settings.guarding_at(step)), step_back.norm() / length
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
     return optimised_doses(shape, at, settings, on_step=on_step)

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+Layout = dict[str, tuple[int, int, tuple[int, ...]]]
 
-def parameter_layout(module: nn.Module) -> dict[str, tuple[int, int, tuple[int, ...]]]:
+
+def parameter_layout(module: nn.Module) -> Layout:
     """Name → (start, stop, shape) in the flat vector."""
     layout, start = {}, 0
     for name, parameter in module.named_parameters():
@@ -13,14 +15,21 @@ def parameter_layout(module: nn.Module) -> dict[str, tuple[int, int, tuple[int, 
     return layout
 
 
+def units_of(layout: Layout) -> list[tuple[int, int]]:
+    """Where each output unit's share of each parameter lies, (start, stop): a row of a weight, an entry of a bias."""
+    units = []
+    for start, stop, shape in layout.values():
+        size = (stop - start) // shape[0] if shape else 1
+        units.extend((first, first + size) for first in range(start, stop, size))
+    return units
+
+
 def flat_parameters(module: nn.Module) -> Tensor:
     """θ, a copy, (P,) float32."""
     return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
 
 
-def named_parameters_of(
-    flat: Tensor, layout: dict[str, tuple[int, int, tuple[int, ...]]]
-) -> dict[str, Tensor]:
+def named_parameters_of(flat: Tensor, layout: Layout) -> dict[str, Tensor]:
     """The views of θ by name, differentiable in it, as `torch.func.functional_call` takes them.
 
     Raises:

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from ..agents.files import RunFileError, read_json
-from ..agents.parameters import parameter_layout
+from ..agents.parameters import Layout, parameter_layout
 from ..agents.run_directory import RunDirectory
 from ..analysis.lenses import LENSES
 from .style import MeasureStyle, TimeAxis, finite, finites
@@ -90,7 +90,7 @@ class Inputs(ABC, Generic[R]):
         )
 
     @cached_property
-    def layout(self) -> dict[str, tuple[int, int, tuple[int, ...]]]:
+    def layout(self) -> Layout:
         """Parameter name → (start, stop, shape) of the run's network."""
         return parameter_layout(self.run.settings.new_network())
 

@@ -23,7 +23,7 @@ from ..ablate.maze_goals import MazeBehaviour, maze_goals, tuning_batches
 from ..ablate.principal import principal_directions
 from ..ablate.selection import vectors_of
 from ..ablate.subspaces import random_directions
-from ..ablate.tuned import TuneSettings, tune_doses
+from ..ablate.tuned import PER_PARAMETER, TuneSettings, tune_doses
 from ..agents.parameters import parameter_layout
 from ..analysis.directions import Layout, module_of
 from ..analysis.rotations import principal_angles
@@ -34,7 +34,7 @@ from .causal import measure_gradients
 from .study import Judged
 
 BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 400, 400
-CHECKPOINTS, TUNE = 20, TuneSettings(steps=60)
+CHECKPOINTS, TUNE = 20, replace(PER_PARAMETER, steps=60)
 
 
 def judge_stars(judged: Judged) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _transfer(
     for goal in goals:
         careless = replace(goal, keep=tuple(goal.guard), guard={})
         doses = tune_doses(tuners, reported.theta, reported.theta_0, vectors, careless, tune)
-        theta = cut_parameters(reported.theta, reported.theta_0, vectors, doses, reported.parts)
+        theta = cut_parameters(reported.theta, reported.theta_0, vectors, doses, reported.parts_of(doses))
         kept = reported.retention(theta)
         found[goal.name] = {
             "removed": kept[goal.remove],

@@ -20,7 +20,9 @@ from .study import Judged
 
 DIRECTIONS, PATH_POINTS, DRAWS, SUBSPACES = 40, 8, 500, 20
 _MOST_LEVELS, _TUNING_LEVELS = 100, 400
-DOSES = TuneSettings(steps=60, learning_rate=0.1, first_dose=0.1, norm_budget=0.08, by_parameter=False)
+DOSES = TuneSettings(
+    steps=60, learning_rate=0.1, first_dose=0.1, norm_budget=0.08, doses_per="direction", guarding=(1.0, 1.0)
+)
 """A dose for each direction, as a direction has one time."""
 Gradients = dict[str, np.ndarray]
 

@@ -5,7 +5,8 @@
 Prints Markdown for every variant. Of cuts: what was learned; every cut with the selectivity of each seed, median,
 interquartile mean and its interval; and of the headline cuts every control beside them. Of methods: per goal what each
 reaches within a length, alone and where navigation must stay, and at what side effects. Of timing: when each goal is
-learned, and per variant how a direction's time goes with what it carries, beside the nulls.
+learned, and per variant how a direction's time goes with what it carries, beside the nulls. Of stars: per schedule what
+is left after each treatment, the tuned cuts beside their controls, and how much star and cheese have in common.
 """
 
 import argparse
@@ -128,6 +129,72 @@ def relations(variant: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+TREATMENTS = ("nothing", "early stopping", "own features", "tuned")
+COMMON = ("star and cheese", "one goal, other levels", "random")
+
+
+def stars(variants: dict[str, Any]) -> str:
+    """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
+    parts = [
+        _left(variants),
+        *(_removed(variants, goal) for goal in ("star", "cheese")),
+        _in_common(variants),
+    ]
+    return "\n\n".join(parts)
+
+
+def _left(variants: dict[str, Any]) -> str:
+    names = ["variant", "return", *(f"{of}: star / cheese" for of in TREATMENTS), "cheese − star, tuned"]
+    lines = ["**Left after each treatment that is to remove the star**", "", header(names)]
+    for name, variant in variants.items():
+        after = variant["after"]
+        lefts = (
+            " / ".join(number(after[of][goal]["over_seeds"]["iqm"][0]) for goal in ("star", "cheese"))
+            if of in after
+            else "–"
+            for of in TREATMENTS
+        )
+        lines.append(row([name, told(variant["measures"]["return"]), *lefts, told(after["tuned"]["gap"])]))
+    return "\n".join(lines)
+
+
+def _removed(variants: dict[str, Any], goal: str) -> str:
+    """The tuned cut of one goal over seeds, and the selectivity of its controls."""
+    found = {
+        name: next(cut for cut in variant["cuts"] if cut["name"] == f"tuned: remove {goal}")
+        for name, variant in variants.items()
+    }
+    controls = list(dict.fromkeys(one["name"] for cut in found.values() for one in cut["controls"]))
+    names = ["selectivity, median", "interquartile mean (95 %)", "seeds", "star", "cheese", "navigation"]
+    lines = [f"**tuned: remove {goal}**", "", header(["variant", *names, "‖Δθ‖/‖θ−θ₀‖", *controls])]
+    for name, cut in found.items():
+        retained = variants[name]["retained"]
+        beside = {one["name"]: told(one["selectivity"]) for one in cut["controls"]}
+        lines.append(row([name, *cells_of(cut, retained), *(beside.get(of, "–") for of in controls)]))
+    return "\n".join(lines)
+
+
+def _in_common(variants: dict[str, Any]) -> str:
+    names = ["the star's cut: star / cheese", "the cheese's cut: cheese / star"]
+    names += [f"{figure}, {of}" for figure in ("smallest angle", "cosine of means") for of in COMMON[:2]]
+    lines = [
+        "**One thing or two?** Retention where a cut cared for nothing but the way; angles in degrees",
+        "",
+        header(["variant", *names, "smallest angle, random"]),
+    ]
+    for name, variant in variants.items():
+        common = variant["common"]
+        gradients = common["gradients"]
+        cuts = (
+            " / ".join(told(common["transfer"][goal][of]) for of in ("removed", "other"))
+            for goal in ("star", "cheese")
+        )
+        angles = [told(gradients["angles"][of][0]) for of in COMMON]
+        cosines = [told(gradients["cosines"][of]["all"]) for of in COMMON[:2]]
+        lines.append(row([name, *cuts, *angles[:2], *cosines, angles[2]]))
+    return "\n".join(lines)
+
+
 def spread(chosen: dict[str, Any]) -> str:
     """Selectivity of the lowest and the highest seed."""
     values = chosen["selectivity"]["values"]
@@ -147,6 +214,9 @@ def main() -> None:
         for name, variant in variants.items():
             if variant["relation"]:
                 print(f"\n## {name}\n\n{relations(variant)}")
+        return
+    if results["study"] == "stars":
+        print(stars(variants))
         return
     for name, variant in variants.items():
         rest = methods(variant) if "methods" in variant else cuts(variant)

@@ -68,17 +68,18 @@ def test_each_direction_can_have_its_own_dose(thetas) -> None:
 
 def test_a_direction_can_have_a_dose_for_each_part_of_the_parameters(thetas) -> None:
     theta, theta_0 = thetas
-    U, parts = basis(3), [(0, 7), (7, 8), (8, P)]
-    doses = torch.rand(3, 3, generator=torch.Generator().manual_seed(1))
+    # Two of one length side by side, as rows of a weight are, and others.
+    U, parts = basis(3), [(0, 7), (7, 8), (8, 11), (11, 14), (14, P)]
+    doses = torch.rand(3, 5, generator=torch.Generator().manual_seed(1))
     by_part = cut_parameters(theta, theta_0, U, doses, parts)
     for m, (start, stop) in enumerate(parts):
         of_one_dose = cut_parameters(theta, theta_0, U, doses[:, m])
         torch.testing.assert_close(by_part[start:stop], of_one_dose[start:stop], atol=1e-6, rtol=1e-5)
-    alike = doses[:, :1].expand(3, 3)
+    alike = doses[:, :1].expand(3, 5)
     torch.testing.assert_close(
         cut_parameters(theta, theta_0, U, alike, parts), cut_parameters(theta, theta_0, U, doses[:, 0])
     )
-    assert torch.equal(cut_parameters(theta, theta_0, U, torch.zeros(3, 3), parts), theta)
+    assert torch.equal(cut_parameters(theta, theta_0, U, torch.zeros(3, 5), parts), theta)
 
 
 def test_the_dose_is_differentiable(thetas) -> None:

@@ -1,12 +1,15 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
 from goalcut.ablate.cuts import cut_parameters
 from goalcut.ablate.goal import Goal
-from goalcut.ablate.judge import Judge
+from goalcut.ablate.judge import DosesPer, Judge
 from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
 from goalcut.ablate.tuned import TuneSettings, optimised_doses, tune_doses
+from goalcut.ablate.tuning_loss import TuningLoss
 from goalcut.agents.behaviour import ExactBehaviour
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
@@ -87,16 +90,18 @@ def test_intervals_agree_with_the_standard_error(agent) -> None:
     assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * error, rel=0.15)
 
 
-@pytest.mark.parametrize(("by_parameter", "least"), [(False, 0.0), (True, 0.0), (True, -0.5)])
+@pytest.mark.parametrize(
+    ("doses_per", "least"), [("direction", 0.0), ("parameter", 0.0), ("unit", 0.0), ("unit", -0.5)]
+)
 @pytest.mark.parametrize("goal", ["corner", "cheese"])
 def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(
-    agent, goal: str, by_parameter: bool, least: float
+    agent, goal: str, doses_per: DosesPer, least: float
 ) -> None:
     theta_0, theta, vectors = agent
     tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
     losses: list[float] = []
     settings = TuneSettings(
-        steps=40, learning_rate=0.1, norm_budget=10.0, by_parameter=by_parameter, least_dose=least
+        steps=40, learning_rate=0.1, norm_budget=10.0, doses_per=doses_per, least_dose=least
     )
     doses = tune_doses(
         tuners,
@@ -107,8 +112,9 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(
         settings,
         on_step=lambda step, loss: losses.append(loss),
     )
-    parts = tuners[0].parts
-    assert doses.shape == ((len(vectors), len(parts)) if by_parameter else (len(vectors),))
+    parts = tuners[0].parts(doses_per)
+    assert doses.shape == ((len(vectors),) if doses_per == "direction" else (len(vectors), len(parts)))
+    assert tuners[0].parts_of(doses) == parts
     assert least <= float(doses.min()) <= float(doses.max()) <= 1
     assert bool((doses < 0).any()) == (least < 0)
     assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4])
@@ -140,6 +146,38 @@ def test_tuning_that_breaks_the_agent_begins_again_with_shorter_steps(
 def test_a_setting_of_tuning_out_of_range_is_named(setting: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"tune\.{setting} is {value}: give a"):
         TuneSettings(**{setting: value})
+
+
+def test_what_has_a_dose_is_one_of_three_and_told_by_the_number_of_doses(agent) -> None:
+    with pytest.raises(
+        ValueError, match=r"tune\.doses_per is 'layer': give one of direction, parameter, unit"
+    ):
+        TuneSettings(doses_per="layer")  # type: ignore[arg-type]
+    of = judge(agent)
+    for doses_per in get_args(DosesPer):
+        parts = of.parts(doses_per)
+        assert of.parts_of(torch.zeros(2, len(parts)) if parts else torch.zeros(2)) == parts
+    doses = torch.zeros(2, 3)  # of another network
+    with pytest.raises(ValueError, match=r"dose is of shape \(2, 3\)"):
+        cut_parameters(agent[1], agent[0], agent[2][:2], doses, of.parts_of(doses))
+
+
+def test_guards_weigh_more_from_step_to_step() -> None:
+    settings = TuneSettings(steps=5, guarding=(0.5, 1.5))
+    assert [settings.guarding_at(step) for step in range(5)] == [0.5, 0.75, 1.0, 1.25, 1.5]
+    assert TuneSettings(steps=1).guarding_at(0) == TuneSettings().guarding[0]
+    with pytest.raises(ValueError, match=r"tune\.guarding is \(-1.0, 1.0\): give two factors"):
+        TuneSettings(guarding=(-1.0, 1.0))
+
+
+def test_a_guard_counts_as_often_as_is_said(agent) -> None:
+    of, theta_0 = judge(agent, 20), agent[0]
+    loss, guard = TuningLoss([of], GOALS["corner"]), GOALS["corner"].guard["navigation"]
+    with torch.no_grad():
+        measured = of.surrogate(theta_0)
+    left_out, once, twice = (float(loss(measured, guarding)) for guarding in (0.0, 1.0, 2.0))
+    # The untrained agent has lost all of it, and of the goal to keep.
+    assert (left_out, once, twice) == pytest.approx((1, 1 + guard, 1 + 2 * guard))
 
 
 def test_measures_asked_for_by_name_are_those_of_all(agent) -> None:

@@ -1,8 +1,16 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
 from goalcut.agents.networks import NETWORKS, build_network
-from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout, set_parameters
+from goalcut.agents.parameters import (
+    flat_parameters,
+    named_parameters_of,
+    parameter_layout,
+    set_parameters,
+    units_of,
+)
 
 MAZE = (3, 9, 9)
 
@@ -67,3 +75,14 @@ def test_parameters_of_another_length_are_refused() -> None:
     layout = parameter_layout(build_network("mlp", MAZE, 4, seed=0))
     with pytest.raises(ValueError, match="another network"):
         named_parameters_of(torch.zeros(10), layout)
+
+
+def test_every_output_unit_has_its_row_of_each_weight_and_its_entry_of_each_bias() -> None:
+    network = build_network("conv", MAZE, 4, seed=0)
+    theta, units = flat_parameters(network), units_of(parameter_layout(network))
+    rows = [row.reshape(-1) for parameter in network.parameters() for row in parameter.detach()]
+    assert len(units) == len(rows)
+    for (start, stop), row in zip(units, rows, strict=True):
+        assert torch.equal(theta[start:stop], row)
+    assert units[0][0] == 0
+    assert all(before[1] == after[0] for before, after in pairwise(units))
