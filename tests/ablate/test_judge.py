@@ -101,7 +101,12 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(
     tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
     losses: list[float] = []
     settings = TuneSettings(
-        steps=40, learning_rate=0.1, norm_budget=10.0, doses_per=doses_per, least_dose=least
+        steps=40,
+        learning_rate=0.1,
+        norm_budget=10.0,
+        doses_per=doses_per,
+        least_dose=least,
+        guarding=(1.0, 1.0),  # losses of all steps compare
     )
     doses = tune_doses(
         tuners,
