@@ -18,7 +18,7 @@ from .digit_goals import DIGIT_GOALS, ClassifierBehaviour
 from .judge import Judge
 from .plan import Choice, CutSettings, PlannedCut, timed
 from .selection import by_rank
-from .tuned import TuneSettings
+from .tuned import FEW_DOSES, TuneSettings
 
 _NUM_DIGITS = len(DIGIT_MEASURES)
 
@@ -37,8 +37,8 @@ class DigitAblateSettings(CutSettings):
     """
 
     tune: TuneSettings = field(
-        default_factory=lambda: TuneSettings(
-            steps=50, learning_rate=0.2, first_dose=0.1, norm_budget=0.15, doses_per="direction"
+        default_factory=lambda: replace(
+            FEW_DOSES, steps=50, learning_rate=0.2, first_dose=0.1, norm_budget=0.15, doses_per="direction"
         )
     )
     singles: int = 12

@@ -205,9 +205,14 @@ class Judge:
         values = self.parameters_at(theta)
         return lambda inputs: functional_call(self.network, values, (inputs,))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
     def parameters_at(self, theta: Tensor) -> dict[str, Tensor]:
         """θ as the network's named parameters, on its device; differentiable in θ."""
-        return named_parameters_of(theta.to(next(self.network.parameters()).device), self._layout)
+        return named_parameters_of(theta.to(self.device), self._layout)
 
     @cached_property
     def _bootstrap(self) -> Bootstrap:

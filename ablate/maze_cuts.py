@@ -19,7 +19,7 @@ from .judge import Judge
 from .maze_goals import KEEP_NAVIGATION, MazeBehaviour, maze_goals, tuning_batches
 from .plan import Choice, CutSettings, PlannedCut, timed
 from .selection import by_contrast, by_window, within_module
-from .tuned import PER_PARAMETER, TuneSettings
+from .tuned import FEW_DOSES, TuneSettings
 
 Window = tuple[int, int]
 JudgedOn = Literal["report", "development"]
@@ -74,7 +74,7 @@ class AblateSettings(CutSettings):
 class ProcgenAblateSettings(AblateSettings):
     """The same in Procgen's maze, where every state of every level is a picture: by default on fewer levels."""
 
-    tune: TuneSettings = field(default_factory=lambda: replace(PER_PARAMETER, steps=40))
+    tune: TuneSettings = field(default_factory=lambda: replace(FEW_DOSES, steps=40))
     levels: int = 40
     tuning_levels: int = 16
     curve_levels: int = 10

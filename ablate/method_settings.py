@@ -6,7 +6,7 @@ from functools import partial
 
 from .method import Change, Rung
 from .sparse_masks import SparseSettings
-from .tuned import PER_PARAMETER, TuneSettings
+from .tuned import FEW_DOSES, TuneSettings
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class MethodSettings:
     vector_doses: tuple[float, ...] = (-2.0, -1.0, -0.5, -0.25, 0.25, 0.5, 1.0, 2.0)
     pairs: int = 400
     components: int = 64
-    tune: TuneSettings = field(default_factory=partial(replace, PER_PARAMETER, steps=60))
+    tune: TuneSettings = field(default_factory=partial(replace, FEW_DOSES, steps=60))
     sparse: SparseSettings = field(default_factory=SparseSettings)
     seed: int = 0
 

@@ -7,6 +7,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from ..agents.precision import Precision, in_precision
 from .cuts import along_parts
 from .goal import Goal
 from .judge import DosesPer, Judge
@@ -23,7 +24,9 @@ class TuneSettings:
 
     Attributes:
         steps: Adam steps.
-        learning_rate: Adam's at the start, falling linearly to zero, on doses.
+        learning_rate: Adam's on doses; it falls linearly to zero.
+        warm_up: the share of the steps in which it first rises: Adam's first step moves every dose by all of it, which
+            may break an agent.
         first_dose: where every dose starts.
         least_dose: the lowest dose, from −1 to 0; the highest is 1, all that training moved. Below 0 a cut may also
             strengthen what training moved. That reaches further, but over random directions too.
@@ -35,16 +38,19 @@ class TuneSettings:
         guarding: what the goal's weights of its guards are multiplied by at the first step and at the last, linearly
             between. Guards that weigh much from the start hold doses where neither goal has gone: parting the goals
             costs some of the way, and it is found again later.
+        precision: of the network while doses are tuned, as in training; cuts are judged in float32.
     """
 
     steps: int = 400
     learning_rate: float = 0.03
+    warm_up: float = 0.1
     first_dose: float = 0.05
     least_dose: float = 0.0
     norm_weight: float = 400.0
     norm_budget: float = 0.096
     doses_per: DosesPer = "unit"
     guarding: tuple[float, float] = (0.5, 1.65)
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         for name in ("steps", "learning_rate"):
@@ -53,12 +59,21 @@ class TuneSettings:
         if self.doses_per not in get_args(DosesPer):
             known = ", ".join(get_args(DosesPer))
             raise ValueError(f"tune.doses_per is {self.doses_per!r}: give one of {known}")
-        if not 0 <= self.first_dose <= 1:
-            raise ValueError(f"tune.first_dose is {self.first_dose}: give a dose from 0 to 1")
+        if self.precision not in get_args(Precision):
+            known = ", ".join(get_args(Precision))
+            raise ValueError(f"tune.precision is {self.precision!r}: give one of {known}")
+        for name in ("first_dose", "warm_up"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"tune.{name} is {getattr(self, name)}: give a number from 0 to 1")
         if not -1 <= self.least_dose <= 0:
             raise ValueError(f"tune.least_dose is {self.least_dose}: give a dose from -1 to 0")
         if min(self.guarding) < 0:
             raise ValueError(f"tune.guarding is {self.guarding}: give two factors of 0 or more")
+
+    def rate_at(self, step: int) -> float:
+        """What the learning rate is multiplied by at a step, counted from 0: it rises, then falls."""
+        warm = min(1.0, (step + 1) / (self.warm_up * self.steps)) if self.warm_up else 1.0
+        return warm * (1 - step / self.steps)
 
     def guarding_at(self, step: int) -> float:
         """What guards' weights are multiplied by at a step, counted from 0."""
@@ -66,10 +81,16 @@ class TuneSettings:
         return first + (last - first) * step / max(1, self.steps - 1)
 
 
-PER_PARAMETER = TuneSettings(
-    steps=250, learning_rate=0.06, norm_budget=0.098, doses_per="parameter", guarding=(1.0, 1.0)
+FEW_DOSES = TuneSettings(
+    steps=250,
+    learning_rate=0.06,
+    warm_up=0.0,
+    norm_budget=0.098,
+    doses_per="parameter",
+    guarding=(1.0, 1.0),
+    precision="float32",
 )
-"""A dose for each direction in each named parameter: it reaches less, and over random directions much less."""
+"""For a dose per direction and named parameter, or per direction: less is reached, over random directions much less."""
 
 
 def tune_doses(
@@ -109,7 +130,9 @@ def tune_doses(
 
     def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
         step_back = along_parts(vectors, along, doses, parts)
-        measured = judges[step % len(judges)].surrogate(theta - step_back, goal.measures)
+        judge = judges[step % len(judges)]
+        network = in_precision(judge.network_at(theta - step_back), settings.precision, judge.device)
+        measured = judge.surrogate_network(network, goal.measures)
         return loss_of(measured, settings.guarding_at(step)), step_back.norm() / length
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
@@ -158,7 +181,7 @@ def _descended(
     optimizer = torch.optim.Adam([doses], lr=learning_rate)
     losses = []
     for step in range(settings.steps):
-        optimizer.param_groups[0]["lr"] = learning_rate * (1 - step / settings.steps)
+        optimizer.param_groups[0]["lr"] = learning_rate * settings.rate_at(step)
         loss, norm = at(step, doses)
         loss = loss + settings.norm_weight * (norm - settings.norm_budget).relu() ** 2
         optimizer.zero_grad()

@@ -1,8 +1,12 @@
 """In which floating-point format a device runs networks best."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
+
+from .blocked import blocked_convolutions
 
 Precision = Literal["auto", "bfloat16", "float32"]
 """`bfloat16` is under autocast, weights staying float32."""
@@ -21,3 +25,18 @@ def resolved_precision(precision: Precision, device: torch.device) -> Literal["b
     else:
         quick = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if quick else "float32"
+
+
+def in_precision(
+    network: Callable[[Tensor], Any], precision: Precision, device: torch.device
+) -> Callable[[Tensor], Any]:
+    """The network run in a precision, its output or tuple of outputs in float32; differentiable once."""
+    if resolved_precision(precision, device) == "float32":
+        return network
+
+    def reduced(inputs: Tensor) -> Any:
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False), blocked_convolutions():
+            outputs = network(inputs)
+        return outputs.float() if isinstance(outputs, Tensor) else tuple(each.float() for each in outputs)
+
+    return reduced

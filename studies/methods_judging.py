@@ -8,7 +8,7 @@ from ..ablate.maze_compare import CompareSettings, MazeComparison
 from ..ablate.maze_cuts import levels_judged_on
 from ..ablate.method_settings import MethodSettings
 from ..ablate.sparse_masks import SparseSettings
-from ..ablate.tuned import PER_PARAMETER, TuneSettings
+from ..ablate.tuned import FEW_DOSES, TuneSettings
 from ..analysis.curvature_lens import gauss_newton_directions
 from ..analysis.directions import Directions
 from ..analysis.subject import subject_of
@@ -16,7 +16,7 @@ from .row_kinds import kinds_of_rows
 from .study import Judged
 
 DIRECTIONS, EIGENVECTORS = 160, 20
-METHODS = MethodSettings(norm_budgets=(0.03, 0.09), tune=replace(PER_PARAMETER, steps=60), times=6)
+METHODS = MethodSettings(norm_budgets=(0.03, 0.09), tune=replace(FEW_DOSES, steps=60), times=6)
 """Fewer norms and steps than `MethodSettings` has: the ladders of 30 methods on many seeds are to take minutes."""
 LEFT_OUT = ("raw", "entropy rows")
 """Kinds of rows that are no method of their own: the lens itself, and a term that pushes hardly anything."""

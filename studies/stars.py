@@ -13,7 +13,7 @@ from ..ablate.maze_cuts import AblateSettings
 from ..ablate.maze_goals import maze_goals
 from ..ablate.plan import Choice, PlannedCut
 from ..ablate.selection import Selection, by_part
-from ..ablate.tuned import PER_PARAMETER
+from ..ablate.tuned import FEW_DOSES
 from ..agents.ppo import PPOSettings
 from ..agents.routing import Routing, parameters_of_features
 from ..agents.run import Run, TrainSettings
@@ -82,7 +82,7 @@ STARS = Study(
         curve_levels=20,
         doses=(0.0, 0.5, 1.0),
         profile_cuts=False,
-        tune=replace(PER_PARAMETER, steps=120),
+        tune=replace(FEW_DOSES, steps=120),
     ),
     recipes=part_cuts,
     recipe_names=("own features",),

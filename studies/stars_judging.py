@@ -23,7 +23,7 @@ from ..ablate.maze_goals import MazeBehaviour, maze_goals, tuning_batches
 from ..ablate.principal import principal_directions
 from ..ablate.selection import vectors_of
 from ..ablate.subspaces import random_directions
-from ..ablate.tuned import PER_PARAMETER, TuneSettings, tune_doses
+from ..ablate.tuned import FEW_DOSES, TuneSettings, tune_doses
 from ..agents.parameters import parameter_layout
 from ..analysis.directions import Layout, module_of
 from ..analysis.rotations import principal_angles
@@ -34,7 +34,7 @@ from .causal import measure_gradients
 from .study import Judged
 
 BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 400, 400
-CHECKPOINTS, TUNE = 20, replace(PER_PARAMETER, steps=60)
+CHECKPOINTS, TUNE = 20, replace(FEW_DOSES, steps=60)
 
 
 def judge_stars(judged: Judged) -> dict[str, Any]:

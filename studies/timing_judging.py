@@ -10,7 +10,7 @@ from torch import Tensor
 from ..ablate.judge import Judge
 from ..ablate.maze_cuts import levels_judged_on
 from ..ablate.maze_goals import MazeBehaviour, maze_goals, tuning_batches
-from ..ablate.tuned import TuneSettings, tune_doses
+from ..ablate.tuned import FEW_DOSES, tune_doses
 from ..analysis.directions import Directions, module_of
 from ..analysis.profiles import centre_of_mass
 from .causal import causal_shares, learned, measure_gradients, module_shares_of, path_gradients
@@ -20,8 +20,8 @@ from .study import Judged
 
 DIRECTIONS, PATH_POINTS, DRAWS, SUBSPACES = 40, 8, 500, 20
 _MOST_LEVELS, _TUNING_LEVELS = 100, 400
-DOSES = TuneSettings(
-    steps=60, learning_rate=0.1, first_dose=0.1, norm_budget=0.08, doses_per="direction", guarding=(1.0, 1.0)
+DOSES = replace(
+    FEW_DOSES, steps=60, learning_rate=0.1, first_dose=0.1, norm_budget=0.08, doses_per="direction"
 )
 """A dose for each direction, as a direction has one time."""
 Gradients = dict[str, np.ndarray]

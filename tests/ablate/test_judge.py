@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -146,7 +147,8 @@ def test_tuning_that_breaks_the_agent_begins_again_with_shorter_steps(
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("steps", 0), ("learning_rate", 0.0), ("first_dose", 1.5), ("least_dose", -2.0)]
+    ("setting", "value"),
+    [("steps", 0), ("learning_rate", 0.0), ("first_dose", 1.5), ("least_dose", -2.0), ("warm_up", 1.1)],
 )
 def test_a_setting_of_tuning_out_of_range_is_named(setting: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"tune\.{setting} is {value}: give a"):
@@ -167,10 +169,22 @@ def test_what_has_a_dose_is_one_of_three_and_told_by_the_number_of_doses(agent) 
         cut_parameters(agent[1], agent[0], agent[2][:2], doses, of.parts_of(doses))
 
 
+def test_the_learning_rate_rises_and_then_falls_to_nothing() -> None:
+    settings = TuneSettings(steps=20, warm_up=0.25)
+    rates = [settings.rate_at(step) for step in range(20)]
+    assert rates[:5] == pytest.approx([of / 5 * (1 - (of - 1) / 20) for of in range(1, 6)])
+    assert rates[5:] == pytest.approx([1 - step / 20 for step in range(5, 20)])
+    assert replace(settings, warm_up=0.0).rate_at(0) == 1
+
+
 def test_guards_weigh_more_from_step_to_step() -> None:
     settings = TuneSettings(steps=5, guarding=(0.5, 1.5))
     assert [settings.guarding_at(step) for step in range(5)] == [0.5, 0.75, 1.0, 1.25, 1.5]
     assert TuneSettings(steps=1).guarding_at(0) == TuneSettings().guarding[0]
+    with pytest.raises(
+        ValueError, match=r"tune\.precision is 'float16': give one of auto, bfloat16, float32"
+    ):
+        TuneSettings(precision="float16")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"tune\.guarding is \(-1.0, 1.0\): give two factors"):
         TuneSettings(guarding=(-1.0, 1.0))
 
