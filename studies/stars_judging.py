@@ -25,7 +25,7 @@ from ..ablate.selection import vectors_of
 from ..ablate.subspaces import random_directions
 from ..ablate.tuned import FEW_DOSES, TuneSettings, tune_doses
 from ..agents.parameters import parameter_layout
-from ..analysis.directions import Layout, module_of
+from ..analysis.directions import Directions, Layout, module_of
 from ..analysis.rotations import principal_angles
 from ..analysis.subject import subject_of
 from ..envs.generator import make_levels
@@ -90,9 +90,7 @@ def _gradients(draws: Sequence[Sequence[Judge]], names: tuple[str, str]) -> dict
     return {
         "angles": {
             "star and cheese": _degrees(principal_angles(spans[0][0], spans[1][1])),
-            "one goal, other levels": _degrees(
-                np.mean([principal_angles(spans[0][of], spans[1][of]) for of in range(2)], axis=0)
-            ),
+            "one goal, other levels": _degrees(_mean_angles(spans)),
             "random": _degrees(principal_angles(chance[0], chance[1])),
         },
         "cosines": {
@@ -105,6 +103,13 @@ def _gradients(draws: Sequence[Sequence[Judge]], names: tuple[str, str]) -> dict
             },
         },
     }
+
+
+def _mean_angles(spans: Sequence[Sequence[Directions]]) -> np.ndarray:
+    """Of either goal's span on two draws of levels, as many as both goals have: a span may lack dimensions."""
+    angles = [principal_angles(first, second) for first, second in zip(*spans, strict=True)]
+    fewest = min(map(len, angles))
+    return np.mean([of[:fewest] for of in angles], axis=0)
 
 
 def _degrees(angles: np.ndarray) -> list[float]:
