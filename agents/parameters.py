@@ -1,9 +1,12 @@
 """All parameters of a module as one flat vector θ, in the order of `named_parameters`."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
-Layout = dict[str, tuple[int, int, tuple[int, ...]]]
+Layout = Mapping[str, tuple[int, int, tuple[int, ...]]]
+"""Parameter name → (start, stop, shape) in the flat parameter vector."""
 
 
 def parameter_layout(module: nn.Module) -> Layout:

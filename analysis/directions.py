@@ -17,9 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from ..agents.files import write_safetensors
-
-Layout = Mapping[str, tuple[int, int, tuple[int, ...]]]
-"""Parameter name → (start, stop, shape) in the flat parameter vector."""
+from ..agents.parameters import Layout
 
 _FORMAT = "goalcut.Directions/1"
 _UNIT_TOLERANCE = 1e-4

@@ -90,7 +90,7 @@ def _gradients(draws: Sequence[Sequence[Judge]], names: tuple[str, str]) -> dict
     return {
         "angles": {
             "star and cheese": _degrees(principal_angles(spans[0][0], spans[1][1])),
-            "one goal, other levels": _degrees(_mean_angles(spans)),
+            "one goal, other levels": _degrees(mean_angles(spans)),
             "random": _degrees(principal_angles(chance[0], chance[1])),
         },
         "cosines": {
@@ -105,7 +105,7 @@ def _gradients(draws: Sequence[Sequence[Judge]], names: tuple[str, str]) -> dict
     }
 
 
-def _mean_angles(spans: Sequence[Sequence[Directions]]) -> np.ndarray:
+def mean_angles(spans: Sequence[Sequence[Directions]]) -> np.ndarray:
     """Of either goal's span on two draws of levels, as many as both goals have: a span may lack dimensions."""
     angles = [principal_angles(first, second) for first, second in zip(*spans, strict=True)]
     fewest = min(map(len, angles))

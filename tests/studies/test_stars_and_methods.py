@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from goalcut.analysis.directions import Directions
 from goalcut.cli import main
 from goalcut.studies.methods_summary import NORM, family
 from goalcut.studies.stars import part_cuts
+from goalcut.studies.stars_judging import mean_angles
 
 
 def study(*words: str | Path) -> int:
@@ -103,3 +105,14 @@ def test_the_report_of_methods_has_a_curve_for_each_kind_of_budget(methods: Path
     page = (methods / "report.html").read_text()
     for title in ("‖Δθ‖ / ‖θ − θ₀‖ (or ‖Δh‖ / ‖h‖) at most", "KL of the policy on training levels at most"):
         assert title in page
+
+
+def test_spans_of_fewer_dimensions_are_compared_in_as_many_angles_as_both_goals_have() -> None:
+    axes = np.eye(6)
+    # On the second draw of levels one gradient of the second goal depends on the others.
+    spans = [
+        [Directions(axes[:3], np.ones(3), np.zeros((0, 3))) for _ in range(2)],
+        [Directions(axes[of], np.ones(len(of)), np.zeros((0, len(of)))) for of in ([0, 1, 3], [0, 4])],
+    ]
+    found = mean_angles(spans)
+    np.testing.assert_allclose(found, [0, np.pi / 4], atol=1e-12)
