@@ -42,14 +42,14 @@ class TuneSettings:
     """
 
     steps: int = 400
-    learning_rate: float = 0.03
+    learning_rate: float = 0.05
     warm_up: float = 0.1
     first_dose: float = 0.05
     least_dose: float = 0.0
     norm_weight: float = 400.0
     norm_budget: float = 0.096
     doses_per: DosesPer = "unit"
-    guarding: tuple[float, float] = (0.5, 1.65)
+    guarding: tuple[float, float] = (0.5, 1.5)
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
