@@ -14,7 +14,7 @@ from goalcut.ablate.measure_gradients import gradient_directions, measure_gradie
 from goalcut.ablate.principal import principal_directions
 from goalcut.ablate.selection import vectors_of
 from goalcut.ablate.sparse_masks import SparseSettings, found_change, largest_entries, sparse_change
-from goalcut.ablate.tuned import TuneSettings
+from goalcut.ablate.tuned import FEW_DOSES
 from goalcut.ablate.tuned_edits import tune_projection
 from goalcut.ablate.tuning_loss import TuningLoss
 from goalcut.agents.behaviour import ExactBehaviour
@@ -123,7 +123,7 @@ def test_tuned_doses_at_a_layer_do_better_than_any_one_dose_for_all_directions(
     seen = activations_at(network, ["trunk"], inputs)["trunk"]
     mean = mean_activations(seen, 256)
     cut = ProjectOut(vectors_of(principal_directions(seen - mean, 40)), mean)
-    settings = TuneSettings(steps=60, learning_rate=0.1, norm_budget=10.0, guarding=(1.0, 1.0))
+    settings = replace(FEW_DOSES, steps=60, learning_rate=0.1, norm_budget=10.0)
     tuned = tune_projection(tuners, GOALS["corner"], "trunk", cut, seen, settings)
     assert isinstance(tuned.dose, torch.Tensor)
     assert not tuned.dose.requires_grad
