@@ -18,12 +18,12 @@ from ..envs.planes import plane_names
 from ..envs.state_graph import StateGraph
 from .study import Study
 
-REFERENCE_SECONDS = {"train": 250.0, "evaluate": 3.0, "analyze": 10.0, "ablate": 130.0}
+REFERENCE_SECONDS = {"train": 170.0, "evaluate": 1.0, "analyze": 5.0, "ablate": 117.0}
 """Of the default run, each stage in a process of one thread, on the machine that took `REFERENCE_KERNEL`.
 
 What judging takes is its study's to say.
 """
-REFERENCE_KERNEL = 0.043
+REFERENCE_KERNEL = 0.016
 """Seconds of `_kernel` there."""
 _START = 1.0  # seconds that a stage takes at the least
 _FILE = "costs.jsonl"

@@ -88,5 +88,6 @@ STARS = Study(
     recipe_names=("own features",),
     levels=120,
     judging=judge_stars,
+    judging_seconds=10.0,
     summarise=summarise_stars,
 )
