@@ -26,12 +26,13 @@ from .side_effects import SideEffect, SideEffects
 from .sparse_masks import SparseSettings, found_change, largest_entries, sparse_change
 from .subspaces import module_directions, random_coordinates, random_directions
 from .table import CutRow, DoseCurve, load_table, save_table
-from .tuned import TuneSettings, tune_doses
+from .tuned import FEW_DOSES, TuneSettings, tune_doses
 from .tuned_edits import tune_projection
 from .tuning_loss import TuningLoss
 
 __all__ = [
     "DIGIT_GOALS",
+    "FEW_DOSES",
     "AblateSettings",
     "Ablation",
     "AddVector",
