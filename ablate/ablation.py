@@ -18,7 +18,7 @@ from ..agents.run_directory import RunDirectory
 from ..agents.settings_json import settings_to_json
 from ..analysis.directions import Directions
 from .controls import Control, Recipe, random_control, same_norm, shrink, span_control
-from .cuts import cut_parameters, relative_norm
+from .cuts import relative_norm
 from .goal import Goal
 from .journal import Journal
 from .judge import Judge
@@ -118,9 +118,7 @@ class Ablation(ABC):
 
         for plan in self.planned():
             cut = self._made(plan, done)
-            theta = cut_parameters(
-                self.theta, self.theta_0, cut.vectors, cut.doses, self.judge.parts_of(cut.doses)
-            )
+            theta = self.judge.cut(cut.vectors, cut.doses)
             norm = float((theta - self.theta).norm())
             itself = _Change(cut, plan.name, lambda theta=theta, cut=cut: (theta, cut.recipe))
             file = None
@@ -214,9 +212,7 @@ class Ablation(ABC):
         pieces = self.random_pieces(seed)
         written = self._tune(pieces, goal)
         recipe = {"control": "tuned random", "seed": seed, "directions": len(pieces), "doses": written}
-        doses = torch.tensor(written)
-        parts = self.judge.parts_of(doses)
-        return cut_parameters(self.theta, self.theta_0, pieces, doses, parts), recipe
+        return self.judge.cut(pieces, torch.tensor(written)), recipe
 
     def _tune(self, vectors: Tensor, goal: Goal) -> list[Any]:
         tuned = tune_doses(self.tuners, self.theta, self.theta_0, vectors, goal, self.settings.tune)

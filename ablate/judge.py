@@ -12,6 +12,7 @@ from torch.func import functional_call
 
 from ..agents.parameters import named_parameters_of, parameter_layout, units_of
 from .bootstrap import Bootstrap, Interval, interval
+from .cuts import cut_parameters
 from .goal import Goal
 
 DosesPer = Literal["direction", "parameter", "unit"]
@@ -147,6 +148,10 @@ class Judge:
         """The parts that doses (k,) or (k, M) are of, told by their number."""
         choices = (self.parts(per) for per in get_args(DosesPer))
         return next((parts for parts in choices if doses.shape[1:] == (len(parts),)), [])
+
+    def cut(self, vectors: Tensor, doses: Tensor) -> Tensor:
+        """`cut_parameters` of the trained agent, by doses (), (k,) or (k, M) of this network's parts; (P,)."""
+        return cut_parameters(self.theta, self.theta_0, vectors, doses, self.parts_of(doses))
 
     @cached_property
     def surrogate_ends(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -6,7 +6,6 @@ from torch import Tensor
 from ..analysis.directions import Directions
 from .ablation import Ablation
 from .controls import Recipe, random_control, same_norm, shrink, span_control
-from .cuts import cut_parameters
 from .made import NEIGHBOUR, OTHER_SEED, by_rank_of, later_in_time
 from .selection import Selection, by_contrast, by_rank, by_time, by_window, within_module
 from .table import CutRow
@@ -30,14 +29,13 @@ def remade(ablation: Ablation, row: CutRow, cut: CutRow | None = None) -> Tensor
             vectors, doses = ablation.span_of(tuned=True), torch.tensor(recipe["doses"])
         else:
             vectors, doses = _chosen(ablation.directions, recipe).vectors, torch.ones(())
-        return cut_parameters(theta, theta_0, vectors, doses, judge.parts_of(doses))
+        return judge.cut(vectors, doses)
     if kind == "rewind":
         return ablation.run.parameters_after(recipe[ablation.run.time_unit])
     if kind == "shrink":
         return shrink(theta, theta_0, recipe["norm"]).make()[0]
     if kind == "tuned random":
-        pieces, doses = ablation.random_pieces(recipe["seed"]), torch.tensor(recipe["doses"])
-        return cut_parameters(theta, theta_0, pieces, doses, judge.parts_of(doses))
+        return judge.cut(ablation.random_pieces(recipe["seed"]), torch.tensor(recipe["doses"]))
     if kind == "random":
         control = random_control(theta, theta_0, recipe["norm"], recipe["directions"], recipe["seed"])
         return control.make()[0]

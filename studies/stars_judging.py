@@ -15,7 +15,7 @@ import torch
 
 from ..ablate.contrast_pairs import thing_pairs
 from ..ablate.contrast_vectors import contrast_vector
-from ..ablate.cuts import cut_parameters, relative_norm
+from ..ablate.cuts import relative_norm
 from ..ablate.goal import Goal
 from ..ablate.judge import Judge
 from ..ablate.maze_cuts import levels_judged_on
@@ -188,7 +188,7 @@ def _transfer(
     for goal in goals:
         careless = replace(goal, keep=tuple(goal.guard), guard={})
         doses = tune_doses(tuners, reported.theta, reported.theta_0, vectors, careless, tune)
-        theta = cut_parameters(reported.theta, reported.theta_0, vectors, doses, reported.parts_of(doses))
+        theta = reported.cut(vectors, doses)
         kept = reported.retention(theta)
         found[goal.name] = {
             "removed": kept[goal.remove],
