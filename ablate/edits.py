@@ -58,9 +58,12 @@ class ProjectOut:
         rows, back = as_rows(activations, self.vectors.shape[1])
         if not len(self.vectors) or _is_zero(self.dose):
             return activations
-        vectors = self.vectors.to(rows)
-        moved = rows if self.mean is None else rows - self.mean.to(rows)
-        return back(rows - (_as_dose(self.dose, rows) * (moved @ vectors.T)) @ vectors)
+        vectors, dose = self.vectors.to(rows), _as_dose(self.dose, rows)
+        mean = None if self.mean is None else self.mean.to(rows)
+        if rows.ndim > 2:
+            return back(_project_channels(rows, vectors, mean, dose))
+        moved = rows if mean is None else rows - mean
+        return back(rows - (dose * (moved @ vectors.T)) @ vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +158,15 @@ class ClampChannel:
         clamped = torch.zeros(shape, dtype=torch.bool, device=activations.device)
         clamped[place] = True
         return torch.where(clamped, torch.as_tensor(self.value).to(activations), activations)
+
+
+def _project_channels(rows: Tensor, vectors: Tensor, mean: Tensor | None, dose: Tensor) -> Tensor:
+    """The same as one product: channels are few, so that one of C×C is quicker than two thin ones."""
+    removed = (vectors.T * dose) @ vectors
+    kept = torch.eye(len(removed), dtype=removed.dtype, device=removed.device) - removed
+    flat = rows.reshape(-1, len(kept))
+    projected = flat @ kept if mean is None else torch.addmm(removed @ mean, flat, kept)
+    return projected.view(rows.shape)
 
 
 def as_rows(activations: Tensor, width: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:

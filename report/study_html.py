@@ -8,7 +8,7 @@ from typing import Any
 from ..agents.files import write_atomically
 from ..agents.settings_json import flat_settings
 from ..studies.answer import load_answer
-from . import study_cuts, study_methods, study_stars, study_timing
+from . import study_cuts, study_methods, study_robustness, study_stars, study_timing
 from .html import page_html
 from .maze_gallery import gallery
 from .maze_inputs import MazeInputs
@@ -22,6 +22,7 @@ _OTHERS: dict[str, tuple[Sections, Findings]] = {
     "timing": (study_timing.sections, study_timing.findings),
     "methods": (study_methods.sections, study_methods.findings),
     "stars": (study_stars.sections, study_stars.findings),
+    "robustness": (study_robustness.sections, study_robustness.findings),
 }
 """Studies whose summary is not that of cuts."""
 _CUTS: tuple[Sections, Findings] = (study_cuts.sections, study_cuts.findings)

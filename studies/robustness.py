@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from ..ablate.maze_cuts import AblateSettings
+from ..ablate.tuned import TuneSettings
 from ..agents.run import TrainSettings
 from ..envs.worlds import CheeseInCorner
-from .cut_summary import summarise_cuts
+from .robustness_summary import summarise_robustness
 from .study import Study
 
 BASE = TrainSettings()
@@ -20,25 +21,29 @@ ROBUSTNESS = Study(
     name="robustness",
     question=(
         "Where is the border beyond which there is no misgeneralization to cut: over corner size, maze size, shares of "
-        "shifted levels, networks, starts and learners?"
+        "shifted levels, networks, starts and learners? And does what was learned early persist, when training goes on "
+        "with the cheese anywhere?"
     ),
     variants={
         "default": BASE,
         **{f"corner-{size}": _world(corner_size=size) for size in (1, 3)},
         # The same share of the maze as 5 of 9.
         "n7": _world(size=7, corner_size=4),
-        "n13": _world(size=13, corner_size=7),
-        **{f"ood-{share}": _world(ood_share=share) for share in (0.001, 0.01, 0.1)},
+        **{f"ood-{share}": _world(ood_share=share) for share in (0.001, 0.01, 0.1, 1.0)},
+        "then-anywhere": _world(anywhere_from=0.5),
+        "random-start": _world(start="random"),
+        "sb3": replace(BASE, learner="sb3"),
         **{
             network.replace("_", "-"): replace(BASE, network=network)
             for network in ("mlp", "residual_mlp", "impala")
         },
-        "random-start": _world(start="random"),
-        "sb3": replace(BASE, learner="sb3"),
+        "n13": _world(size=13, corner_size=7),
     },
-    seeds="0-4",
+    seeds="6-8",
     # Half of the levels and of the tuning of `cut`: many worlds, and their order is the question.
-    ablate=AblateSettings(levels=200, draws=1),
+    ablate=AblateSettings(
+        levels=200, draws=1, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0), tune=TuneSettings(steps=200)
+    ),
     levels=200,
-    summarise=summarise_cuts,
+    summarise=summarise_robustness,
 )

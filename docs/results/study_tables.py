@@ -6,7 +6,8 @@ Prints Markdown for every variant. Of cuts: what was learned; every cut with the
 interquartile mean and its interval; and of the headline cuts every control beside them. Of methods: per goal what each
 reaches within a length, alone and where navigation must stay, and at what side effects. Of timing: when each goal is
 learned, and per variant how a direction's time goes with what it carries, beside the nulls. Of stars: per schedule what
-is left after each treatment, the tuned cuts beside their controls, and how much star and cheese have in common.
+is left after each treatment, the tuned cuts beside their controls, and how much star and cheese have in common. Of
+robustness: per variant which goal comes first, whether the early one persists, and the tuned cuts beside their controls.
 """
 
 import argparse
@@ -135,12 +136,29 @@ COMMON = ("star and cheese", "one goal, other levels", "random")
 
 def stars(variants: dict[str, Any]) -> str:
     """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
-    parts = [
-        _left(variants),
-        *(_removed(variants, goal) for goal in ("star", "cheese")),
-        _in_common(variants),
-    ]
+    parts = [_left(variants), *(removed(variants, goal) for goal in ("star", "cheese")), _in_common(variants)]
     return "\n\n".join(parts)
+
+
+BORDER = {
+    "proxy_first": "corner first",
+    "paid_first": "cheese first",
+    "gap": "the difference (95 %)",
+    "untrained_gap": "untrained",
+    "kept": "kept of the highest",
+    "apart": "learned apart, of training",
+}
+
+
+def robustness(variants: dict[str, Any]) -> str:
+    """Every variant: on which side of the border it lies, and its tuned cuts."""
+    lines = [header(["variant", *BORDER.values(), "the difference, seeds"])]
+    for name, variant in variants.items():
+        border = variant["border"]
+        figures = (told(border[of]) if border[of]["over_seeds"] else "–" for of in BORDER)
+        gaps = border["gap"]["values"]
+        lines.append(row([name, *figures, f"{number(min(gaps))} … {number(max(gaps))}"]))
+    return "\n\n".join(["\n".join(lines), *(removed(variants, goal) for goal in ("corner", "cheese"))])
 
 
 def _left(variants: dict[str, Any]) -> str:
@@ -158,17 +176,17 @@ def _left(variants: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _removed(variants: dict[str, Any], goal: str) -> str:
+def removed(variants: dict[str, Any], goal: str) -> str:
     """The tuned cut of one goal over seeds, and the selectivity of its controls."""
     found = {
         name: next(cut for cut in variant["cuts"] if cut["name"] == f"tuned: remove {goal}")
         for name, variant in variants.items()
     }
     controls = list(dict.fromkeys(one["name"] for cut in found.values() for one in cut["controls"]))
-    names = ["selectivity, median", "interquartile mean (95 %)", "seeds", "star", "cheese", "navigation"]
+    retained = next(iter(variants.values()))["retained"]
+    names = ["selectivity, median", "interquartile mean (95 %)", "seeds", *retained]
     lines = [f"**tuned: remove {goal}**", "", header(["variant", *names, "‖Δθ‖/‖θ−θ₀‖", *controls])]
     for name, cut in found.items():
-        retained = variants[name]["retained"]
         beside = {one["name"]: told(one["selectivity"]) for one in cut["controls"]}
         lines.append(row([name, *cells_of(cut, retained), *(beside.get(of, "–") for of in controls)]))
     return "\n".join(lines)
@@ -215,8 +233,9 @@ def main() -> None:
             if variant["relation"]:
                 print(f"\n## {name}\n\n{relations(variant)}")
         return
-    if results["study"] == "stars":
-        print(stars(variants))
+    across = {"stars": stars, "robustness": robustness}.get(results["study"])
+    if across is not None:
+        print(across(variants))
         return
     for name, variant in variants.items():
         rest = methods(variant) if "methods" in variant else cuts(variant)

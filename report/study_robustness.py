@@ -1,0 +1,67 @@
+"""The sections of the study of robustness: on which side of the border each variant lies, then its cuts."""
+
+from typing import Any
+
+from . import study_cuts
+from .inputs import dig
+from .page import Exhibit, Section, Table
+from .study_figures import Row, iqm, points
+from .style import INK, PROXY
+
+_FIGURES = {
+    "proxy_first": "the proxy first",
+    "paid_first": "the paid goal first",
+    "gap": "the first − the second",
+    "untrained_gap": "the same, untrained",
+    "kept": "kept of the proxy's highest",
+    "apart": "learned apart, of training",
+}
+
+
+def sections(results: dict[str, Any]) -> list[Section]:
+    """In reading order: what was learned, the border, then the cuts over all variants and of each."""
+    learned, *cuts = study_cuts.sections(results)
+    return [learned, _border(results["summary"]["variants"]), *cuts]
+
+
+def findings(results: dict[str, Any]) -> list[str]:
+    """Which variants misgeneralize and which do not; then the cuts of each."""
+    variants = results["summary"]["variants"]
+    sides: dict[str, list[str]] = {"the proxy": [], "the paid goal": [], "neither for certain": []}
+    for name, variant in variants.items():
+        _, low, high = dig(variant["border"]["gap"], "over_seeds", "iqm")
+        side = "the proxy" if low > 0 else "the paid goal" if high < 0 else "neither for certain"
+        sides[side].append(name)
+    told = "; ".join(f"{side}: {', '.join(names)}" for side, names in sides.items() if names)
+    return [f"Which comes first where the goals part: {told}.", *study_cuts.findings(results)]
+
+
+def _border(variants: dict[str, Any]) -> Section:
+    exhibits = []
+    for figure, colour, title, caption in (
+        ("gap", PROXY, "proxy first − paid goal first", "Which goal comes first where the two part"),
+        (
+            "kept",
+            INK,
+            "share of the highest",
+            "What is left at the end of the proxy's highest rate in training",
+        ),
+    ):
+        rows = [
+            Row(name, variant["seeds"], of["values"], dig(of, "over_seeds", "iqm"), colour)
+            for name, variant in variants.items()
+            for of in [variant["border"][figure]]
+        ]
+        exhibits.append(Exhibit(f"{caption}; a point is a seed.", [points(rows, title, marks=(0.0, 1.0))]))
+    lines = [
+        (name, [iqm(variant["border"][figure]) for figure in _FIGURES]) for name, variant in variants.items()
+    ]
+    caption = (
+        "On conflict levels, where both goals lie apart; interquartile means over seeds, with 95 % intervals."
+    )
+    lead = (
+        "Above 0 the agent misgeneralizes: it goes where the cheese lay in training before it goes for the cheese. "
+        "Beside it what an untrained agent does, as one goal may lie nearer than the other."
+    )
+    tables = [Table(caption, ["variant", *_FIGURES.values()], lines, wide=True)]
+    return Section("border", "Is there anything to cut?", lead, exhibits, tables)
