@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from ..ablate.maze_cuts import AblateSettings
 from ..agents.behaviour import measured_levels
 from ..agents.networks import build_network
 from ..agents.run import TrainSettings
@@ -21,8 +22,10 @@ from .study import Study
 REFERENCE_SECONDS = {"train": 170.0, "evaluate": 1.0, "analyze": 5.0, "ablate": 117.0}
 """Of the default run, each stage in a process of one thread, on the machine that took `REFERENCE_KERNEL`.
 
-What judging takes is its study's to say.
+Evaluated on `_LEVELS` levels, cut with the levels and the tuning of `AblateSettings`. What judging takes is its study's
+to say.
 """
+_LEVELS = 400
 REFERENCE_KERNEL = 0.016
 """Seconds of `_kernel` there."""
 _START = 1.0  # seconds that a stage takes at the least
@@ -51,9 +54,11 @@ class Costs:
         self.study, self.machine = study, machine
         self._path = directory / _FILE
         self._measured = _read(self._path)
-        default = TrainSettings()
+        default, reference = TrainSettings(), replace(study, levels=_LEVELS, ablate=AblateSettings())
         self._scale = {
-            (name, stage): work(settings, stage, study) / work(default, stage, study)
+            # What judging takes is told of this study's own levels.
+            (name, stage): work(settings, stage, study)
+            / work(default, stage, study if stage == "judge" else reference)
             for name, settings in study.variants.items()
             for stage in study.stages
         }
@@ -106,8 +111,7 @@ def work(settings: TrainSettings, stage: str, study: Study) -> float:
     levels = study.levels if stage in ("evaluate", "judge") or study.ablate is None else study.ablate.levels
     if stage == "ablate" and study.ablate is not None:
         # Tuning steps forward and back beside the rows to judge.
-        levels = 0.4 * study.ablate.levels + 1.6 * 400 * study.ablate.tune.steps / 120
-        levels = max(levels, 1.0)
+        levels = 0.4 * study.ablate.levels + 5 * study.ablate.tune.steps
     return levels * _states(settings) * (per_input + 50.0 * settings.horizon)
 
 

@@ -7,7 +7,7 @@ interquartile mean and its interval; and of the headline cuts every control besi
 reaches within a length, alone and where navigation must stay, and at what side effects. Of timing: when each goal is
 learned, and per variant how a direction's time goes with what it carries, beside the nulls. Of stars: per schedule what
 is left after each treatment, the tuned cuts beside their controls, and how much star and cheese have in common. Of
-robustness: per variant which goal comes first, whether the early one persists, and the tuned cuts beside their controls.
+robustness: per variant which goal comes first, whether the early one persists, and the tuned cuts beside controls.
 """
 
 import argparse

@@ -32,6 +32,14 @@ def test_nothing_measured_is_told_from_stored_costs_and_the_machine(tmp_path: Pa
     assert fast.seconds("default", "train") == pytest.approx(REFERENCE_SECONDS["train"], rel=0.02)
 
 
+def test_half_of_the_levels_and_of_the_tuning_is_half_of_the_cutting(tmp_path: Path) -> None:
+    cut, robustness = (Costs(STUDIES[name], tmp_path / name, 1.0) for name in ("cut", "robustness"))
+    assert robustness.seconds("default", "ablate") == pytest.approx(
+        cut.seconds("default", "ablate") / 2, rel=0.05
+    )
+    assert robustness.seconds("default", "train") == cut.seconds("default", "train")
+
+
 def test_a_half_written_cost_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "costs.jsonl").write_text('{"variant": "default", "stage": "train", "seconds": 5.0}\n{"vari')
     assert Costs(STUDIES["cut"], tmp_path, 1.0).seconds("default", "train") == 5.0
