@@ -39,12 +39,16 @@ def compare(saved: Mapping[str, Any], k: int) -> list[Block]:
     }
     most = f"Most selective cut of each lens within {limits}"
     overlap = f"Mean squared cosine of the angles between the leading {k} directions; chance is {k}/d"
-    return [
+    blocks = [
         Block(most, _cuts(saved, within, by_space=False), *held),
         Block("The same of each space", _cuts(saved, within, by_space=True), *held),
         Block("The same of any length", _cuts(saved, saved["rows"], by_space=True), *held),
-        Block(overlap, angles, "overlap", ("chance",)),
     ]
+    if saved["kind"] == "digits":
+        blocks.append(
+            Block(f"What the same cuts keep, digit by digit, {limits}", _digit_by_digit(saved, within))
+        )
+    return [*blocks, Block(overlap, angles, "overlap", ("chance",))]
 
 
 def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_space: bool) -> Rows:
@@ -55,18 +59,10 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
     """
     methods, goals = saved["methods"], list(saved["goals"])
     removes = {goal: goal if len(goals) <= 2 else _ANY for goal in goals}
+    best = _best(methods, rows, removes)
 
     def spaced(method: str) -> tuple[str, int]:
         return methods[method]["space"], methods[method]["entries"]
-
-    best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    for found in rows:
-        of, goal = methods[found["method"]], found["removes"]
-        lens, space = of["lens"], spaced(found["method"])
-        for about in dict.fromkeys((goal, removes[goal])):
-            for key in ((about, lens), (about, lens, space)):
-                if key not in best or found["tuning_selectivity"] > best[key]["tuning_selectivity"]:
-                    best[key] = found
 
     def cut(goal: str, *of: Any) -> dict[str, Any]:
         found = best.get((goal, *of), {})
@@ -100,4 +96,37 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
             }
         if not by_space:
             made[f"remove {goal}: random subspaces of any space"] = cut(goal, "random")
+    return made
+
+
+def _best(
+    methods: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], removes: Mapping[str, str]
+) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    """(goal, lens) and (goal, lens, space) → the change most selective on tuning data; also of what a goal comes under."""
+    best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for found in rows:
+        of, goal = methods[found["method"]], found["removes"]
+        lens, space = of["lens"], (of["space"], of["entries"])
+        for about in dict.fromkeys((goal, removes[goal])):
+            for key in ((about, lens), (about, lens, space)):
+                if key not in best or found["tuning_selectivity"] > best[key]["tuning_selectivity"]:
+                    best[key] = found
+    return best
+
+
+def _digit_by_digit(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Rows:
+    """Of every digit and lens what its most selective change keeps of accuracy beyond a guess, as shares."""
+    goals = list(saved["goals"])
+    best = _best(saved["methods"], rows, {goal: goal for goal in goals})
+    lenses = dict.fromkeys(of["lens"] for of in saved["methods"].values())
+    made: Rows = {}
+    for goal in goals:
+        for lens in lenses:
+            kept = best.get((goal, lens), {}).get("retention", {})
+            others = [kept[other] for other in goals if other != goal and other in kept]
+            made[f"remove {goal}: {lens}"] = {
+                "of it": kept.get(goal),
+                "of the others": float(np.mean(others)) if others else None,
+                "of the worst of them": min(others, default=None),
+            }
     return made
