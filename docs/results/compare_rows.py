@@ -102,7 +102,7 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
 def _best(
     methods: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], removes: Mapping[str, str]
 ) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """(goal, lens) and (goal, lens, space) → the change most selective on tuning data; also of what a goal comes under."""
+    """(goal, lens) and (goal, lens, space) → the change most selective on tuning data, also of what a goal is under."""
     best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for found in rows:
         of, goal = methods[found["method"]], found["removes"]
@@ -116,16 +116,16 @@ def _best(
 
 def _digit_by_digit(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> Rows:
     """Of every digit and lens what its most selective change keeps of accuracy beyond a guess, as shares."""
-    goals = list(saved["goals"])
+    goals: Mapping[str, str] = saved["goals"]
     best = _best(saved["methods"], rows, {goal: goal for goal in goals})
     lenses = dict.fromkeys(of["lens"] for of in saved["methods"].values())
     made: Rows = {}
     for goal in goals:
         for lens in lenses:
             kept = best.get((goal, lens), {}).get("retention", {})
-            others = [kept[other] for other in goals if other != goal and other in kept]
+            others = [kept[of] for other, of in goals.items() if other != goal and of in kept]
             made[f"remove {goal}: {lens}"] = {
-                "of it": kept.get(goal),
+                "of it": kept.get(goals[goal]),
                 "of the others": float(np.mean(others)) if others else None,
                 "of the worst of them": min(others, default=None),
             }

@@ -154,6 +154,7 @@ def test_of_digits_the_best_one_is_chosen_on_tuning_data_and_the_mean_is_over_al
 ) -> None:
     saved = comparison(0.4, 0.1)
     template = saved["best"]["corner"]["features at b"]
+    saved["kind"] = "digits"
     saved["goals"] = {f"digit_{d}": f"accuracy_{d}" for d in range(10)}
     saved["best"] = {
         goal: {
@@ -162,6 +163,7 @@ def test_of_digits_the_best_one_is_chosen_on_tuning_data_and_the_mean_is_over_al
                 "removes": goal,
                 "selectivity": d / 10,
                 "tuning_selectivity": float(d == 4),
+                "retention": {f"accuracy_{e}": 0.2 if e == d else 0.6 if e == 9 else 1.0 for e in range(10)},
             }
         }
         for d, goal in enumerate(saved["goals"])
@@ -171,7 +173,9 @@ def test_of_digits_the_best_one_is_chosen_on_tuning_data_and_the_mean_is_over_al
     found = cells(text, "remove any digit: features")
     assert found[0] == "0.40"
     assert "mean over digits" in text
-    assert found[4] == "0.45"
+    assert found[3] == "0.45"
+    # Of the digit, of the nine others on average, of the worst of them.
+    assert cells(text, "remove digit_4: features") == ["0.20", "0.96", "0.60"]
 
 
 TIMES = [0, 10, 20, 30]
