@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare_rows import compare
-from course_rows import COURSES
-from lens_rows import LENSES, Block
+from lens_rows import COURSES, LENSES, Block, compare
 from tables import header, row
 
 from goalcut.agents.digit_run import DigitRun

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import scipy.stats
-from lens_rows import Block, Rows
 
 from goalcut.report.inputs import dig
 from goalcut.report.style import finite, finites
+
+from .block import Block, Rows
 
 Course = Mapping[str, Any]
 """`through_training` of lenses/NAME.json."""

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from lens_rows import Block, Rows
 
 from goalcut.report.style import short
+
+from .block import Block, Rows
 
 _ANY = "any digit"
 _COLUMNS = {
