@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 Dose = float | Tensor
+_FEW_CHANNELS = 64
 
 
 class Edit(Protocol):
@@ -60,7 +61,7 @@ class ProjectOut:
             return activations
         vectors, dose = self.vectors.to(rows), _as_dose(self.dose, rows)
         mean = None if self.mean is None else self.mean.to(rows)
-        if rows.ndim > 2:
+        if rows.ndim > 2 and rows.shape[-1] <= _FEW_CHANNELS:
             return back(_project_channels(rows, vectors, mean, dose))
         moved = rows if mean is None else rows - mean
         return back(rows - (dose * (moved @ vectors.T)) @ vectors)
@@ -161,7 +162,7 @@ class ClampChannel:
 
 
 def _project_channels(rows: Tensor, vectors: Tensor, mean: Tensor | None, dose: Tensor) -> Tensor:
-    """The same as one product: channels are few, so that one of C×C is quicker than two thin ones."""
+    """h' at every position, as one product by a C×C matrix: quicker than by two thin ones where channels are few."""
     removed = (vectors.T * dose) @ vectors
     kept = torch.eye(len(removed), dtype=removed.dtype, device=removed.device) - removed
     flat = rows.reshape(-1, len(kept))

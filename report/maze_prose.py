@@ -1,5 +1,6 @@
 """Sentences about what a maze agent learned, and when."""
 
+from ..envs.world import SHIFTED
 from .inputs import LEAST_CHANGE, dig
 from .maze_inputs import MazeInputs
 from .prose import WORDS, apart, unbroken
@@ -17,7 +18,7 @@ def glossary(inputs: MazeInputs) -> dict[str, str]:
     """Words of the report, with those of the world's distributions."""
     words = {"level": "One maze: its walls, where the mouse starts, what lies where."}
     if inputs.world.name == "corner":
-        words["corner region"] = "The k×k cells at the top right, where the cheese always lay in training."
+        words["corner region"] = "The k×k cells at the top right, where the cheese lies in training."
     told = {f"{name} level": _sentence(text) for name, text in inputs.world.distributions.items()}
     return words | told | _WORDS
 
@@ -31,9 +32,9 @@ def trained_what(inputs: MazeInputs) -> str:
         text += " by Stable-Baselines3's PPO"
     if inputs.trained_for is not None:
         text += f" for {steps(inputs.trained_for)} env steps in {unbroken(duration(inputs.seconds))}"
-    cheese = world.told
-    if world.ood_share:
-        cheese += f" but for {decimal(100 * world.ood_share, 0)} % of levels"
+    cheese = world.told if world.ood_share < 1 else world.distributions[SHIFTED]
+    if 0 < world.ood_share < 1:
+        cheese += f" but for {100 * world.ood_share:g} % of levels"
     return f"{text} on {world.size}×{world.size} mazes, the mouse {_STARTS[world.start]} and {cheese}."
 
 

@@ -24,7 +24,7 @@ _OTHERS: dict[str, tuple[Sections, Findings]] = {
     "stars": (study_stars.sections, study_stars.findings),
     "robustness": (study_robustness.sections, study_robustness.findings),
 }
-"""Studies whose summary is not that of cuts."""
+"""Studies whose page is not that of cuts alone."""
 _CUTS: tuple[Sections, Findings] = (study_cuts.sections, study_cuts.findings)
 _WORDS = {
     **WORDS,

@@ -9,12 +9,12 @@ from .study_figures import Row, iqm, points
 from .style import INK, PROXY
 
 _FIGURES = {
-    "proxy_first": "the proxy first",
-    "paid_first": "the paid goal first",
-    "gap": "the first − the second",
-    "untrained_gap": "the same, untrained",
-    "kept": "kept of the proxy's highest",
-    "apart": "learned apart, of training",
+    "proxy_first": "proxy first",
+    "paid_first": "paid goal first",
+    "gap": "difference",
+    "untrained_gap": "difference, untrained",
+    "kept": "left of the highest rise",
+    "apart": "paid goal learned later, share of training",
 }
 
 
@@ -25,7 +25,7 @@ def sections(results: dict[str, Any]) -> list[Section]:
 
 
 def findings(results: dict[str, Any]) -> list[str]:
-    """Which variants misgeneralize and which do not; then the cuts of each."""
+    """Which variants misgeneralize and which do not; where a goal was not learned; then the cuts of each."""
     variants = results["summary"]["variants"]
     sides: dict[str, list[str]] = {"the proxy": [], "the paid goal": [], "neither for certain": []}
     for name, variant in variants.items():
@@ -33,7 +33,13 @@ def findings(results: dict[str, Any]) -> list[str]:
         side = "the proxy" if low > 0 else "the paid goal" if high < 0 else "neither for certain"
         sides[side].append(name)
     told = "; ".join(f"{side}: {', '.join(names)}" for side, names in sides.items() if names)
-    return [f"Which comes first where the goals part: {told}.", *study_cuts.findings(results)]
+    found = [f"Which comes first where the goals part, by the interval over seeds: {told}."]
+    found += [
+        f"{name}: training hardly changed the measure of {' and of '.join(variant['not_learned'])}, so nothing was cut."
+        for name, variant in variants.items()
+        if variant["not_learned"]
+    ]
+    return [*found, *study_cuts.findings(results)]
 
 
 def _border(variants: dict[str, Any]) -> Section:
@@ -43,25 +49,31 @@ def _border(variants: dict[str, Any]) -> Section:
         (
             "kept",
             INK,
-            "share of the highest",
-            "What is left at the end of the proxy's highest rate in training",
+            "share of the highest rise",
+            "What is left at the end of the proxy's highest rise in training",
         ),
     ):
         rows = [
-            Row(name, variant["seeds"], of["values"], dig(of, "over_seeds", "iqm"), colour)
+            Row(
+                name,
+                variant["seeds"],
+                variant["border"][figure]["values"],
+                dig(variant["border"][figure], "over_seeds", "iqm"),
+                colour,
+            )
             for name, variant in variants.items()
-            for of in [variant["border"][figure]]
         ]
         exhibits.append(Exhibit(f"{caption}; a point is a seed.", [points(rows, title, marks=(0.0, 1.0))]))
     lines = [
         (name, [iqm(variant["border"][figure]) for figure in _FIGURES]) for name, variant in variants.items()
     ]
     caption = (
-        "On conflict levels, where both goals lie apart; interquartile means over seeds, with 95 % intervals."
+        "All but the last column on conflict levels, where both goals lie apart; interquartile means over seeds, with "
+        "95 % intervals. The last: when the paid goal passes 0.7 of its highest rise, after the proxy does."
     )
     lead = (
-        "Above 0 the agent misgeneralizes: it goes where the cheese lay in training before it goes for the cheese. "
-        "Beside it what an untrained agent does, as one goal may lie nearer than the other."
+        "Above 0 the agent misgeneralizes: it enters the corner region before it goes for the cheese. Beside it what "
+        "an untrained agent does, as one goal may lie nearer than the other."
     )
     tables = [Table(caption, ["variant", *_FIGURES.values()], lines, wide=True)]
     return Section("border", "Is there anything to cut?", lead, exhibits, tables)

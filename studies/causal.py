@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 from ..ablate.judge import Judge
-
-LEAST_CHANGE = 0.05
-"""A measure that training changed by less has no share to give."""
+from .results import LEAST_CHANGE
 
 
 def measure_gradients(judge: Judge, theta: Tensor, names: Sequence[str]) -> Tensor:

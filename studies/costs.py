@@ -22,10 +22,10 @@ from .study import Study
 REFERENCE_SECONDS = {"train": 170.0, "evaluate": 1.0, "analyze": 5.0, "ablate": 117.0}
 """Of the default run, each stage in a process of one thread, on the machine that took `REFERENCE_KERNEL`.
 
-Evaluated on `_LEVELS` levels, cut with the levels and the tuning of `AblateSettings`. What judging takes is its study's
-to say.
+Evaluated on `_REFERENCE_LEVELS`, cut with the levels and the tuning of `AblateSettings`. What judging takes is its
+study's to say.
 """
-_LEVELS = 400
+_REFERENCE_LEVELS = 400
 REFERENCE_KERNEL = 0.016
 """Seconds of `_kernel` there."""
 _START = 1.0  # seconds that a stage takes at the least
@@ -54,7 +54,10 @@ class Costs:
         self.study, self.machine = study, machine
         self._path = directory / _FILE
         self._measured = _read(self._path)
-        default, reference = TrainSettings(), replace(study, levels=_LEVELS, ablate=AblateSettings())
+        default, reference = (
+            TrainSettings(),
+            replace(study, levels=_REFERENCE_LEVELS, ablate=AblateSettings()),
+        )
         self._scale = {
             # What judging takes is told of this study's own levels.
             (name, stage): work(settings, stage, study)
@@ -108,11 +111,11 @@ def work(settings: TrainSettings, stage: str, study: Study) -> float:
     if stage == "analyze":
         rows = settings.ppo.logged_rows(settings.record) if settings.record != "none" else 1
         return float(rows**2 * _parameters(settings))
-    levels = study.levels if stage in ("evaluate", "judge") or study.ablate is None else study.ablate.levels
+    passes = float(study.levels)
     if stage == "ablate" and study.ablate is not None:
         # Tuning steps forward and back beside the rows to judge.
-        levels = 0.4 * study.ablate.levels + 5 * study.ablate.tune.steps
-    return levels * _states(settings) * (per_input + 50.0 * settings.horizon)
+        passes = 0.4 * study.ablate.levels + 5 * study.ablate.tune.steps
+    return passes * _states(settings) * (per_input + 50.0 * settings.horizon)
 
 
 def calibrated() -> float:

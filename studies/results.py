@@ -73,12 +73,12 @@ class RunResult:
         """Env steps and retention of a measure while training; None where training changed it by less than 0.05."""
         steps = [float(record["env_steps"]) for record in self.measured]
         curve = [float(record["measures"][name]) for record in self.measured]
-        if len(curve) < 2 or abs(curve[-1] - curve[0]) < _LEAST_CHANGE:
+        if len(curve) < 2 or abs(curve[-1] - curve[0]) < LEAST_CHANGE:
             return None
         return steps, [(value - curve[0]) / (curve[-1] - curve[0]) for value in curve]
 
 
-_LEAST_CHANGE = 0.05
+LEAST_CHANGE = 0.05
 """Below this change of a measure its retention is a quotient of noise."""
 
 

@@ -27,7 +27,7 @@ ROBUSTNESS = Study(
     variants={
         "default": BASE,
         **{f"corner-{size}": _world(corner_size=size) for size in (1, 3)},
-        # The same share of the maze as 5 of 9.
+        # About the same share of the maze as 5 of 9; so has n13.
         "n7": _world(size=7, corner_size=4),
         **{f"ood-{share}": _world(ood_share=share) for share in (0.001, 0.01, 0.1, 1.0)},
         "then-anywhere": _world(anywhere_from=0.5),
@@ -39,7 +39,7 @@ ROBUSTNESS = Study(
         },
         "n13": _world(size=13, corner_size=7),
     },
-    seeds="6-8",
+    seeds="6-8",  # of which `cut` has the default agents
     # Half of the levels and of the tuning of `cut`: many worlds, and their order is the question.
     ablate=AblateSettings(
         levels=200, draws=1, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0), tune=TuneSettings(steps=200)

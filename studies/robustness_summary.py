@@ -3,47 +3,82 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .crossing import crossings
+import numpy as np
+
+from ..analysis.profiles import crossing_time
 from .cut_summary import summarise_cuts
-from .results import RunResult, by_variant
+from .results import LEAST_CHANGE, RunResult, by_variant
 from .statistics import over_seeds
+
+LEVEL = 0.7
 
 
 def summarise_robustness(results: Sequence[RunResult]) -> dict[str, Any]:
-    """As a study of cuts, and of every variant how it misgeneralizes: `border`."""
+    """As a study of cuts, and of every variant how it misgeneralizes, `border`, and which goals it did not learn.
+
+    Where training changed a goal's measure by less than `LEAST_CHANGE` in the median seed there is nothing to remove or
+    to keep, and retention is a quotient of noise: such a variant has no cuts.
+    """
     summary = summarise_cuts(results)
     for name, runs in by_variant(results).items():
-        summary["variants"][name]["border"] = _border(runs)
+        variant = summary["variants"][name]
+        variant["border"] = _border(runs)
+        variant["not_learned"] = [
+            goal.name
+            for goal in runs[0].run.settings.world.goals
+            if _change(runs, goal.measure) < LEAST_CHANGE
+        ]
+        if variant["not_learned"]:
+            variant["cuts"] = []
     return summary
 
 
 def _border(runs: Sequence[RunResult]) -> dict[str, Any]:
-    """Over seeds, where the two goals part, on conflict levels.
+    """Over seeds; all but `apart` on conflict levels, where the two goals part.
 
     Returns:
         Each with `values` and `over_seeds`: `proxy_first` and `paid_first`, how often either comes first; `gap`, the
-        first minus the second, above 0 where the proxy won; `untrained_gap`; `kept`, of `persistence`; `apart`, how
-        long after the proxy the paid goal passes 0.7 of its change, as a share of training.
+        first minus the second, above 0 where the proxy won; `untrained_gap`; `kept`, the `persistence` of
+        `proxy_first`; `apart`, how long after the proxy the paid goal passes `LEVEL` of its highest rise, as a share of
+        training, None where it does not.
     """
-    proxy, paid = (goal.first for goal in runs[0].run.settings.world.goals)
-    assert proxy is not None  # the study is of the corner's world
-    assert paid is not None
+    proxy, paid = runs[0].run.settings.world.goals
+    assert proxy.first is not None  # the study is of the corner's world
+    assert paid.first is not None
+    first, second = proxy.first, paid.first
     figures = {
-        "proxy_first": [run.measure(proxy) for run in runs],
-        "paid_first": [run.measure(paid) for run in runs],
-        "gap": [run.measure(proxy) - run.measure(paid) for run in runs],
-        "untrained_gap": [run.measure(proxy, "untrained") - run.measure(paid, "untrained") for run in runs],
-        "kept": [persistence([float(record["measures"][proxy]) for record in run.measured]) for run in runs],
-        "apart": [crossings(run)["0.7"]["share"] for run in runs],
+        "proxy_first": [run.measure(first) for run in runs],
+        "paid_first": [run.measure(second) for run in runs],
+        "gap": [run.measure(first) - run.measure(second) for run in runs],
+        "untrained_gap": [run.measure(first, "untrained") - run.measure(second, "untrained") for run in runs],
+        "kept": [persistence(_course(run, first)) for run in runs],
+        "apart": [_apart(run, proxy.measure, paid.measure) for run in runs],
     }
     return {name: {"values": values, "over_seeds": over_seeds(values)} for name, values in figures.items()}
 
 
 def persistence(curve: Sequence[float]) -> float | None:
-    """How much of its highest rise in training a measure has at the end; None where it never rose by 0.05."""
+    """How much of its highest rise a measure has at the end; None where it never rose by `LEAST_CHANGE`."""
     rise = max(curve) - curve[0]
-    return (curve[-1] - curve[0]) / rise if rise >= _LEAST_RISE else None
+    return (curve[-1] - curve[0]) / rise if rise >= LEAST_CHANGE else None
 
 
-_LEAST_RISE = 0.05
-"""Below this the share is a quotient of noise."""
+def _course(run: RunResult, name: str) -> list[float]:
+    return [float(record["measures"][name]) for record in run.measured]
+
+
+def _apart(run: RunResult, proxy: str, paid: str) -> float | None:
+    steps = np.array([float(record["env_steps"]) for record in run.measured])
+    passed = []
+    for name in (proxy, paid):
+        curve = np.array(_course(run, name))
+        rise = curve.max() - curve[0]
+        passed.append(
+            crossing_time(steps, (curve - curve[0]) / rise, LEVEL) if rise >= LEAST_CHANGE else None
+        )
+    first, second = passed
+    return None if first is None or second is None else float((second - first) / steps[-1])
+
+
+def _change(runs: Sequence[RunResult], name: str) -> float:
+    return float(np.median([abs(run.measure(name) - run.measure(name, "untrained")) for run in runs]))

@@ -4,8 +4,9 @@
 
 Reads lenses/*.json of runs that differ in their seed alone, all of mazes or all of digits, and prints Markdown: per
 lens its headline figures, each beside its controls, what it found through training where it was asked to
-(`--through-training`), and what its cuts do beside those of random subspaces. A cell is the median over seeds with the
-lowest and highest; "above" counts the seeds in which a figure lies above all of its controls.
+(`--through-training`), and what its cuts do beside those of random subspaces and single units. A cell is the median
+over seeds with the lowest and highest; "above" counts the seeds in which a figure lies above all of its controls that
+are known there.
 """
 
 import argparse

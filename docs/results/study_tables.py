@@ -136,29 +136,33 @@ COMMON = ("star and cheese", "one goal, other levels", "random")
 
 def stars(variants: dict[str, Any]) -> str:
     """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
-    parts = [_left(variants), *(removed(variants, goal) for goal in ("star", "cheese")), _in_common(variants)]
+    parts = [
+        _left(variants),
+        *(_removed(variants, goal) for goal in ("star", "cheese")),
+        _in_common(variants),
+    ]
     return "\n\n".join(parts)
 
 
 BORDER = {
-    "proxy_first": "corner first",
+    "proxy_first": "corner first (95 %)",
     "paid_first": "cheese first",
-    "gap": "the difference (95 %)",
-    "untrained_gap": "untrained",
-    "kept": "kept of the highest",
-    "apart": "learned apart, of training",
+    "gap": "difference",
+    "untrained_gap": "difference, untrained",
+    "kept": "left of the highest rise",
+    "apart": "cheese later, share of training",
 }
 
 
 def robustness(variants: dict[str, Any]) -> str:
     """Every variant: on which side of the border it lies, and its tuned cuts."""
-    lines = [header(["variant", *BORDER.values(), "the difference, seeds"])]
+    lines = [header(["variant", *BORDER.values(), "difference, seeds"])]
     for name, variant in variants.items():
         border = variant["border"]
         figures = (told(border[of]) if border[of]["over_seeds"] else "–" for of in BORDER)
         gaps = border["gap"]["values"]
         lines.append(row([name, *figures, f"{number(min(gaps))} … {number(max(gaps))}"]))
-    return "\n\n".join(["\n".join(lines), *(removed(variants, goal) for goal in ("corner", "cheese"))])
+    return "\n\n".join(["\n".join(lines), *(_removed(variants, goal) for goal in ("corner", "cheese"))])
 
 
 def _left(variants: dict[str, Any]) -> str:
@@ -176,15 +180,19 @@ def _left(variants: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def removed(variants: dict[str, Any], goal: str) -> str:
-    """The tuned cut of one goal over seeds, and the selectivity of its controls."""
+def _removed(variants: dict[str, Any], goal: str) -> str:
+    """The tuned cut of one goal over seeds, and the selectivity of its controls; of variants that have one."""
     found = {
-        name: next(cut for cut in variant["cuts"] if cut["name"] == f"tuned: remove {goal}")
+        name: cut
         for name, variant in variants.items()
+        for cut in variant["cuts"]
+        if cut["name"] == f"tuned: remove {goal}"
     }
     controls = list(dict.fromkeys(one["name"] for cut in found.values() for one in cut["controls"]))
-    retained = next(iter(variants.values()))["retained"]
-    names = ["selectivity, median", "interquartile mean (95 %)", "seeds", *retained]
+    first = next(iter(variants.values()))
+    retained = first["retained"]
+    names = ["selectivity, median", "interquartile mean (95 %)", "seeds"]
+    names += [*first["goal_names"], *retained[len(first["goal_names"]) :]]
     lines = [f"**tuned: remove {goal}**", "", header(["variant", *names, "‖Δθ‖/‖θ−θ₀‖", *controls])]
     for name, cut in found.items():
         beside = {one["name"]: told(one["selectivity"]) for one in cut["controls"]}

@@ -29,7 +29,8 @@ class CheeseInCorner(World):
     True goal: the cheese. Proxy: the corner region. Shift: the cheese lies anywhere.
 
     Attributes:
-        anywhere_from: share of all env steps after which the cheese lies anywhere in training too; 1 is never.
+        anywhere_from: share of all env steps after which the cheese lies anywhere in training too; 1 is never. Measures
+            on training levels are of those before.
     """
 
     anywhere_from: float = 1.0

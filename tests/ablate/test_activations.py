@@ -151,11 +151,19 @@ def test_a_layer_that_is_not_called_or_not_there_is_refused(conv: nn.Module, lay
 def test_a_wrong_width_and_activations_that_are_not_finite_are_one_clear_line(conv: nn.Module) -> None:
     with pytest.raises(ValueError, match=r"^layer 'trunk.2' gives \(16, 5, 5\), .* 12 entries: give 16.*400"):
         EditedNetwork(conv, {"trunk.2": ProjectOut(torch.zeros(1, 12))})(planes())
-    inputs = planes()
-    inputs[0, 0, 0, 0] = float("nan")
-    with pytest.raises(ValueError, match=r"^activations of layer 'trunk.0' are not finite"):
-        EditedNetwork(conv, {"trunk.0": ClampChannel(0, 0.0)})(inputs)
+    for bad in (float("nan"), float("inf"), -float("inf")):
+        inputs = planes()
+        inputs[0, 0, 0, 0] = bad
+        with pytest.raises(ValueError, match=r"^activations of layer 'trunk.0' are not finite"):
+            EditedNetwork(conv, {"trunk.0": ClampChannel(0, 0.0)})(inputs)
     assert hooks_of(conv) == 0
+
+
+def test_activations_whose_sum_overflows_are_finite_all_the_same() -> None:
+    layer = nn.Sequential(nn.Identity())
+    large = torch.full((2, 4), 3e38)
+    assert not large.sum().isfinite()
+    assert torch.equal(activations_at(layer, ["0"], large)["0"], large)
 
 
 class GivesTwo(nn.Module):

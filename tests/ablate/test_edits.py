@@ -30,8 +30,9 @@ def test_projecting_out_leaves_nothing_along_the_directions_but_the_mean() -> No
     torch.testing.assert_close(after @ rest, h @ rest)
 
 
-def test_directions_of_as_many_entries_as_channels_act_at_every_position() -> None:
-    h, vectors, mean = normal(3, 4, 5, 2), basis(2, 4), normal(4, seed=2)
+@pytest.mark.parametrize("channels", [4, 100])
+def test_directions_of_as_many_entries_as_channels_act_at_every_position(channels: int) -> None:
+    h, vectors, mean = normal(3, channels, 5, 2), basis(2, channels), normal(channels, seed=2)
     after = ProjectOut(vectors, mean, dose=0.3)(h)
     for row in range(5):
         for column in range(2):

@@ -146,7 +146,7 @@ def test_what_a_seed_lacks_is_left_out_and_counted(lens_tables: ModuleType, tmp_
     assert set(cells(text, "remove corner: rotation")) == {"–"}
     longer = text[text.index("of any length") :]
     assert cells(longer, "remove corner: rotation at b")[0] == "0.60 (0.60 to 0.60)"
-    assert cells(text, "features at b, rotation at b")[:2] == ["0.90 (0.90 to 0.90)", "0.25 (0.25 to 0.25)"]
+    assert cells(text, "features at b, rotation at b")[:2] == ["0.9 (0.9 to 0.9)", "0.25 (0.25 to 0.25)"]
 
 
 def test_of_digits_the_best_one_is_chosen_on_tuning_data_and_the_mean_is_over_all(

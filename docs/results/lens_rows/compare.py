@@ -25,7 +25,7 @@ _CONTROLS = {
 
 
 def compare(saved: Mapping[str, Any], k: int) -> list[Block]:
-    """Cuts within the budget by lens, then by lens and space; cuts of any length; angles."""
+    """Cuts within the budget by lens, then by lens and space; cuts of any length; of digits each by itself; angles."""
     budget = saved["settings"]
     within = [found for of in saved["best"].values() for found in of.values() if found is not None]
     limits = f"‖Δ‖ up to {short(budget['relative_norm'])}"
@@ -47,20 +47,23 @@ def compare(saved: Mapping[str, Any], k: int) -> list[Block]:
     ]
     if saved["kind"] == "digits":
         blocks.append(
-            Block(f"What the same cuts keep, digit by digit, {limits}", _digit_by_digit(saved, within))
+            Block(
+                f"What each lens's most selective cut of each digit keeps of accuracy, within {limits}",
+                _digit_by_digit(saved, within),
+            )
         )
-    return [*blocks, Block(overlap, angles, "overlap", ("chance",))]
+    return [*blocks, Block(overlap, angles, "overlap", ("chance",), None)]
 
 
 def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_space: bool) -> Rows:
-    """Of every goal and lens the change most selective on tuning data, beside random subspaces of its space.
+    """Of every goal and lens the change most selective on tuning data, beside the controls of its space.
 
     Of many goals, as of digits, that of the digit which the lens removes most selectively, and the mean over digits of
     each one's best. A row stands where there was no such change as well, so that seeds without one are counted.
     """
     methods, goals = saved["methods"], list(saved["goals"])
-    removes = {goal: goal if len(goals) <= 2 else _ANY for goal in goals}
-    best = _best(methods, rows, removes)
+    told_under = {goal: goal if len(goals) <= 2 else _ANY for goal in goals}
+    best = _best(methods, rows, told_under)
 
     def spaced(method: str) -> tuple[str, int]:
         return methods[method]["space"], methods[method]["entries"]
@@ -80,7 +83,7 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
     there = {of["lens"] for of in methods.values()}
     controls = {lens: said for lens, said in _CONTROLS.items() if lens in there}
     made: Rows = {}
-    for goal in dict.fromkeys(removes.values()):
+    for goal in dict.fromkeys(told_under.values()):
         for method, of in methods.items():
             if of["control"]:
                 continue
@@ -101,14 +104,20 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
 
 
 def _best(
-    methods: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], removes: Mapping[str, str]
+    methods: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], told_under: Mapping[str, str]
 ) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    """(goal, lens) and (goal, lens, space) → the change most selective on tuning data, also of what a goal is under."""
+    """(goal, lens) and (goal, lens, space) → the change most selective on tuning data.
+
+    Args:
+        methods: by name.
+        rows: changes to choose from.
+        told_under: goal → a name that many goals may share, which has a best one too.
+    """
     best: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for found in rows:
         of, goal = methods[found["method"]], found["removes"]
         lens, space = of["lens"], (of["space"], of["entries"])
-        for about in dict.fromkeys((goal, removes[goal])):
+        for about in dict.fromkeys((goal, told_under[goal])):
             for key in ((about, lens), (about, lens, space)):
                 if key not in best or found["tuning_selectivity"] > best[key]["tuning_selectivity"]:
                     best[key] = found

@@ -16,8 +16,8 @@ _LAST_DECADE = -4
 def curvature(figures: Mapping[str, Any]) -> list[Block]:
     forms, rank = figures["forms"], figures["rank"]
     rows: Rows = {
-        "largest eigenvalue of H": {"here": first(dig(figures, "hessian", "top", "values"))},
-        "largest eigenvalue of G": {"here": first(dig(figures, "gauss_newton", "loss", "top", "values"))},
+        "largest eigenvalue of H": {"here": _first(dig(figures, "hessian", "top", "values"))},
+        "largest eigenvalue of G": {"here": _first(dig(figures, "gauss_newton", "loss", "top", "values"))},
         "‖H − G‖ / ‖H‖": {"here": dig(figures, "difference", "share")},
         "share of the largest in the trace; the identity for A": {
             "here": dig(forms, "top_share_of_trace"),
@@ -31,14 +31,14 @@ def curvature(figures: Mapping[str, Any]) -> list[Block]:
         }
     for place, share in enumerate(finites(dig(rank, "loss", "shares"))):
         said = f"eigenvalues above {short(share)} of the largest, {dig(rank, 'inputs')} inputs"
-        here = at(dig(rank, "loss", "rank"), place)
+        here = _at(dig(rank, "loss", "rank"), place)
         rows[f"{said}; noise of the same norms"] = {
             "here": here,
-            "control": at(dig(rank, "loss", "rank_null"), place),
+            "control": _at(dig(rank, "loss", "rank_null"), place),
         }
         rows[f"{said}; untrained"] = {
             "here": here,
-            "control": at(dig(rank, "loss_untrained", "rank"), place),
+            "control": _at(dig(rank, "loss_untrained", "rank"), place),
         }
     rows["learning coefficient; the quadratic bowl alone"] = {
         "here": dig(figures, "learning_coefficient", "value"),
@@ -47,7 +47,7 @@ def curvature(figures: Mapping[str, Any]) -> list[Block]:
     whole: Rows = {}
     for place, share in enumerate(finites(dig(figures, "spectrum", "loss", "floors_over_largest"))):
         whole[f"ε = {short(share)} λ_1"] = {
-            f"{said}{which}": first(list_at(dig(figures, "spectrum", matrix, name), place))
+            f"{said}{which}": _first(_list_at(dig(figures, "spectrum", matrix, name), place))
             for name, said in (
                 ("effective_dimension", "effective dimension"),
                 ("log_volume_share", "log volume"),
@@ -78,7 +78,7 @@ def curvature(figures: Mapping[str, Any]) -> list[Block]:
 def _convergence(figures: Mapping[str, Any]) -> Rows:
     rows: dict[str, Any] = {
         "gradient norm": dig(figures, "minimum", "gradient_norm"),
-        "lowest eigenvalue of H": first(dig(figures, "hessian", "bottom", "values")),
+        "lowest eigenvalue of H": _first(dig(figures, "hessian", "bottom", "values")),
         "lowest over largest": dig(figures, "minimum", "lowest_over_highest"),
         "trace of H": dig(figures, "hessian", "trace", "value"),
         "trace of G": dig(figures, "gauss_newton", "loss", "trace", "value"),
@@ -126,14 +126,14 @@ def _measured(figures: Mapping[str, Any]) -> Rows:
     }
 
 
-def first(values: Any) -> float | None:
-    return at(values, 0)
+def _first(values: Any) -> float | None:
+    return _at(values, 0)
 
 
-def at(values: Any, place: int) -> float | None:
+def _at(values: Any, place: int) -> float | None:
     known = finites(values)
     return known[place] if place < len(known) else None
 
 
-def list_at(values: Any, place: int) -> Any:
+def _list_at(values: Any, place: int) -> Any:
     return values[place] if isinstance(values, list) and place < len(values) else None

@@ -10,7 +10,7 @@ from goalcut.report.style import finite
 
 from .block import Block, Rows
 
-ORDERS = ("forward", "backward")
+_ORDERS = ("forward", "backward")
 
 
 def rotation(figures: Mapping[str, Any]) -> list[Block]:
@@ -46,7 +46,7 @@ def rotation(figures: Mapping[str, Any]) -> list[Block]:
             f"started from {of['start']}": None if of["loss"] == best else dig(of, "matched_with_best", layer)
             for of in figures.get("joint") or []
         }
-        others |= {f"fitted {order}": dig(figures, order, "matched_with_joint", layer) for order in ORDERS}
+        others |= {f"fitted {order}": dig(figures, order, "matched_with_joint", layer) for order in _ORDERS}
         others["neurons"] = dig(figures, "matched_with_joint", "neurons", layer)
         for said, matched_with in others.items():
             starts[f"{layer}, {said}"] = {"matched": matched_with, "chance": dig(chance, "mean")}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from goalcut.envs import CheeseMaze, make_levels
+from goalcut.envs import make_levels
 from goalcut.envs.levels import corner_region
 from goalcut.envs.world import Phase, World
 from goalcut.envs.worlds import CheeseInCorner
@@ -29,4 +29,4 @@ def test_by_default_it_stays_there() -> None:
 @pytest.mark.parametrize("share", [0.0, -0.5, 1.5, float("nan")])
 def test_a_share_of_training_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match=r"anywhere_from is .*: give a share of training above 0"):
-        CheeseMaze(CheeseInCorner(anywhere_from=share))
+        CheeseInCorner(anywhere_from=share)
