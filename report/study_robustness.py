@@ -63,7 +63,7 @@ def _border(variants: dict[str, Any]) -> Section:
             )
             for name, variant in variants.items()
         ]
-        exhibits.append(Exhibit(f"{caption}; a point is a seed.", [points(rows, title, marks=(0.0, 1.0))]))
+        exhibits.append(Exhibit(f"{caption}; a point is a seed.", [points(rows, title, marks=marks)]))
     lines = [
         (name, [iqm(variant["border"][figure]) for figure in _FIGURES]) for name, variant in variants.items()
     ]
