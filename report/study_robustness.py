@@ -44,12 +44,13 @@ def findings(results: dict[str, Any]) -> list[str]:
 
 def _border(variants: dict[str, Any]) -> Section:
     exhibits = []
-    for figure, colour, title, caption in (
-        ("gap", PROXY, "proxy first − paid goal first", "Which goal comes first where the two part"),
+    for figure, colour, title, marks, caption in (
+        ("gap", PROXY, "proxy first − paid goal first", (0.0,), "Which goal comes first where the two part"),
         (
             "kept",
             INK,
             "share of the highest rise",
+            (0.0, 1.0),
             "What is left at the end of the proxy's highest rise in training",
         ),
     ):
