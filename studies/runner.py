@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -246,4 +247,5 @@ def _close(job: _Job) -> None:
     if job.process.stdin is not None:
         job.process.stdin.close()
     if job.listener is not None:
-        job.listener.join()
+        with suppress(RuntimeError):  # Ctrl-C came while it was being started
+            job.listener.join()
