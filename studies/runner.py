@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,9 @@ class Runner:
             )
         job = _Job(run, stages, log, process, stage=stages[0])
         self._running.append(job)
-        job.listener = threading.Thread(target=self._listen, args=(job,), daemon=True)
-        job.listener.start()
+        listener = threading.Thread(target=self._listen, args=(job,), daemon=True)
+        listener.start()
+        job.listener = listener  # none to join where Ctrl-C comes before it has started
 
     def _listen(self, job: _Job) -> None:
         assert job.process.stdout is not None
@@ -247,5 +247,4 @@ def _close(job: _Job) -> None:
     if job.process.stdin is not None:
         job.process.stdin.close()
     if job.listener is not None:
-        with suppress(RuntimeError):  # Ctrl-C came while it was being started
-            job.listener.join()
+        job.listener.join()
