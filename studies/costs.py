@@ -54,14 +54,14 @@ class Costs:
         self.study, self.machine = study, machine
         self._path = directory / _FILE
         self._measured = _read(self._path)
-        default, reference = (
-            TrainSettings(),
-            replace(study, levels=_REFERENCE_LEVELS, ablate=AblateSettings()),
-        )
+        reference = replace(study, levels=_REFERENCE_LEVELS, ablate=AblateSettings())
+        # What judging takes is told of this study's own levels.
+        unit = {
+            stage: work(TrainSettings(), stage, study if stage == "judge" else reference)
+            for stage in study.stages
+        }
         self._scale = {
-            # What judging takes is told of this study's own levels.
-            (name, stage): work(settings, stage, study)
-            / work(default, stage, study if stage == "judge" else reference)
+            (name, stage): work(settings, stage, study) / unit[stage]
             for name, settings in study.variants.items()
             for stage in study.stages
         }
