@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+LEAST_CHANGE = 0.05
+"""Below this change of a measure by training its retention is a quotient of noise."""
+
 
 @dataclass(frozen=True)
 class Goal:

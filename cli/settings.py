@@ -291,8 +291,8 @@ class StudyCommand:
 
     Studies: `timing` (when is each goal learned, and do late directions carry the late goal?), `cut` (can one goal be
     cut and the other kept?), `stars` (which schedule lets star-seeking be cut?), `methods` (which way of finding
-    directions is best?), `robustness` (in which worlds, networks and learners does it hold, and
-    does what was learned early persist?).
+    directions is best?), `robustness` (in which worlds, networks and learners does it hold, and does what was learned
+    early persist?).
 
     Every run is an ordinary run directory, ROOT/NAME/VARIANT/seed-N, on which the other commands work. What is done is
     not done again: a study that was killed goes on with the same command, seeds can be added later, and any subset of

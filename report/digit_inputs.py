@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..ablate.goal import LEAST_CHANGE
 from ..agents.classifiers import NUM_DIGITS
 from ..agents.digit_run import DigitRun
-from .inputs import LEAST_CHANGE, Inputs, dig
+from .inputs import Inputs, dig
 from .style import DIGIT_STYLES, UPDATES, MeasureStyle, finite, finites
 
 # Where files of cuts and of the evaluation call an agent otherwise than the report does.

@@ -16,9 +16,6 @@ from ..agents.run_directory import RunDirectory
 from ..analysis.lenses import LENSES
 from .style import MeasureStyle, TimeAxis, finite, finites
 
-# Below this change of a measure its retention is a quotient of noise.
-LEAST_CHANGE = 0.05
-
 R = TypeVar("R", bound=RunDirectory[Any])
 
 

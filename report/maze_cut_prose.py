@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from ..ablate.goal import LEAST_CHANGE
 from .cut_figures import at_full_dose
-from .inputs import LEAST_CHANGE, dig, most_selective, told_apart
+from .inputs import dig, most_selective, told_apart
 from .maze_inputs import MazeInputs
 from .style import decimal, finite, span
 

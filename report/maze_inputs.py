@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from ..ablate.goal import LEAST_CHANGE
 from ..agents.rollout_run import RolloutRun
 from ..agents.run import Run, TrainSettings
 from ..agents.run_directory import RunDirectory
 from ..envs.world import World, WorldGoal
-from .inputs import LEAST_CHANGE, Inputs, dig
+from .inputs import Inputs, dig
 from .style import ENV_STEPS, GREY, PAID, PROXY, MeasureStyle, finite
 
 _PASSED = 0.7

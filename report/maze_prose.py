@@ -1,7 +1,8 @@
 """Sentences about what a maze agent learned, and when."""
 
+from ..ablate.goal import LEAST_CHANGE
 from ..envs.world import SHIFTED
-from .inputs import LEAST_CHANGE, dig
+from .inputs import dig
 from .maze_inputs import MazeInputs
 from .prose import WORDS, apart, unbroken
 from .style import count, decimal, duration, steps

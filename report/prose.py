@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from .inputs import LEAST_CHANGE, Inputs, dig, direction_fields
+from ..ablate.goal import LEAST_CHANGE
+from .inputs import Inputs, dig, direction_fields
 from .style import count, decimal, finite, finites, percent, steps
 
 # What every report's words mean.

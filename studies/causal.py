@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..ablate.goal import LEAST_CHANGE
 from ..ablate.judge import Judge
-from .results import LEAST_CHANGE
 
 
 def measure_gradients(judge: Judge, theta: Tensor, names: Sequence[str]) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 from .comparisons import compare_family
 from .relation import rank_correlation
 from .results import RunResult, by_variant
-from .statistics import over_seeds
+from .statistics import each_and_over_seeds, over_seeds
 
 NAVIGATION = "navigation"
 _REWIND = "rewind"
@@ -85,7 +85,7 @@ def _entry(
 
     def figure(take: Any) -> dict[str, Any]:
         values = [float(np.mean([take(row) for row in rows])) for _, rows in there]
-        return {"values": values, "over_seeds": over_seeds(values)}
+        return each_and_over_seeds(values)
 
     return {
         "name": key[0] if key[1] is None else key[1],

@@ -8,7 +8,7 @@ import numpy as np
 from ..ablate.compare import ComparedRow, compared_row
 from .comparisons import compare_family
 from .results import RunResult, by_variant
-from .statistics import over_seeds
+from .statistics import each_and_over_seeds, over_seeds
 
 NORM, NAVIGATION = 0.1, 0.9
 """The budget that methods are ranked within: ‖Δ‖ at most, relative, and navigation retained at least."""
@@ -86,8 +86,7 @@ def _chosen(own: dict[int, list[ComparedRow]], allowed: Allowed) -> dict[str, An
     best = {seed: _best(rows, allowed) for seed, rows in own.items()}
     figures = {}
     for name in FIGURES:
-        values = [_figure(row, name) for row in best.values()]
-        figures[name] = {"values": values, "over_seeds": over_seeds(values)}
+        figures[name] = each_and_over_seeds([_figure(row, name) for row in best.values()])
     chosen = [
         None if row is None else {"method": row.method, "k": row.k, "dose": row.dose, "recipe": row.recipe}
         for row in best.values()
@@ -108,8 +107,7 @@ def _figure(row: ComparedRow | None, name: str) -> float | None:
 
 def _reached(own: dict[int, list[ComparedRow]], allowed: Allowed) -> dict[str, Any]:
     """Selectivity of the best change allowed, of every seed."""
-    values = [_figure(_best(rows, allowed), "selectivity") for rows in own.values()]
-    return {"values": values, "over_seeds": over_seeds(values)}
+    return each_and_over_seeds([_figure(_best(rows, allowed), "selectivity") for rows in own.values()])
 
 
 def _compare(methods: dict[str, dict[str, Any]]) -> None:

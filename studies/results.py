@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..ablate.goal import LEAST_CHANGE
 from ..agents.files import RunFileError, read_json
 from ..agents.run import Run
 from .stages import ABLATION, ANALYSIS, EVALUATION
@@ -69,17 +70,17 @@ class RunResult:
         """An evaluated measure's mean."""
         return float(self.evaluation["agents"][agent][name]["mean"])
 
+    def curve(self, name: str) -> tuple[list[float], list[float]]:
+        """Env steps and a measure while training."""
+        steps = [float(record["env_steps"]) for record in self.measured]
+        return steps, [float(record["measures"][name]) for record in self.measured]
+
     def retention_curve(self, name: str) -> tuple[list[float], list[float]] | None:
         """Env steps and retention of a measure while training; None where training changed it by less than 0.05."""
-        steps = [float(record["env_steps"]) for record in self.measured]
-        curve = [float(record["measures"][name]) for record in self.measured]
+        steps, curve = self.curve(name)
         if len(curve) < 2 or abs(curve[-1] - curve[0]) < LEAST_CHANGE:
             return None
         return steps, [(value - curve[0]) / (curve[-1] - curve[0]) for value in curve]
-
-
-LEAST_CHANGE = 0.05
-"""Below this change of a measure its retention is a quotient of noise."""
 
 
 def by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ..ablate.goal import LEAST_CHANGE
 from ..analysis.profiles import crossing_time
 from .cut_summary import summarise_cuts
-from .results import LEAST_CHANGE, RunResult, by_variant
-from .statistics import over_seeds
+from .results import RunResult, by_variant
+from .statistics import each_and_over_seeds
 
 LEVEL = 0.7
 
@@ -51,10 +52,10 @@ def _border(runs: Sequence[RunResult]) -> dict[str, Any]:
         "paid_first": [run.measure(second) for run in runs],
         "gap": [run.measure(first) - run.measure(second) for run in runs],
         "untrained_gap": [run.measure(first, "untrained") - run.measure(second, "untrained") for run in runs],
-        "kept": [persistence(_course(run, first)) for run in runs],
+        "kept": [persistence(run.curve(first)[1]) for run in runs],
         "apart": [_apart(run, proxy.measure, paid.measure) for run in runs],
     }
-    return {name: {"values": values, "over_seeds": over_seeds(values)} for name, values in figures.items()}
+    return {name: each_and_over_seeds(values) for name, values in figures.items()}
 
 
 def persistence(curve: Sequence[float]) -> float | None:
@@ -63,21 +64,16 @@ def persistence(curve: Sequence[float]) -> float | None:
     return (curve[-1] - curve[0]) / rise if rise >= LEAST_CHANGE else None
 
 
-def _course(run: RunResult, name: str) -> list[float]:
-    return [float(record["measures"][name]) for record in run.measured]
-
-
 def _apart(run: RunResult, proxy: str, paid: str) -> float | None:
-    steps = np.array([float(record["env_steps"]) for record in run.measured])
     passed = []
     for name in (proxy, paid):
-        curve = np.array(_course(run, name))
+        steps, curve = map(np.array, run.curve(name))
         rise = curve.max() - curve[0]
         passed.append(
             crossing_time(steps, (curve - curve[0]) / rise, LEVEL) if rise >= LEAST_CHANGE else None
         )
     first, second = passed
-    return None if first is None or second is None else float((second - first) / steps[-1])
+    return None if first is None or second is None else (second - first) / run.measured[-1]["env_steps"]
 
 
 def _change(runs: Sequence[RunResult], name: str) -> float:

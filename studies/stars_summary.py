@@ -5,7 +5,7 @@ from typing import Any
 
 from .cut_summary import summarise_cuts
 from .results import RunResult, by_variant
-from .statistics import over_seeds
+from .statistics import each_and_over_seeds
 
 TREATMENTS = {
     "nothing": "the trained agent",
@@ -32,13 +32,7 @@ def _after(runs: Sequence[RunResult]) -> dict[str, Any]:
         if there:
             found[treatment] = {
                 "seeds": [seed for seed, _ in there],
-                **{
-                    name: {
-                        "values": [values[name] for _, values in there],
-                        "over_seeds": over_seeds([values[name] for _, values in there]),
-                    }
-                    for name in there[0][1]
-                },
+                **{name: each_and_over_seeds([values[name] for _, values in there]) for name in there[0][1]},
             }
     return found
 
@@ -82,4 +76,4 @@ def _merged(values: Sequence[Any]) -> Any:
         return [_merged(list(of)) for of in zip(*values, strict=False)]
     if isinstance(first, str) or first is None:
         return first
-    return {"values": list(values), "over_seeds": over_seeds(values)}
+    return each_and_over_seeds(values)

@@ -130,3 +130,8 @@ def over_seeds(scores: Sequence[float | None] | np.ndarray) -> dict[str, Any] | 
         "least": float(known.min()),
         "largest": float(known.max()),
     }
+
+
+def each_and_over_seeds(scores: Sequence[float | None]) -> dict[str, Any]:
+    """A figure of every seed, `values`, and what `over_seeds` tells of them."""
+    return {"values": list(scores), "over_seeds": over_seeds(scores)}

@@ -31,8 +31,7 @@ def compare(saved: Mapping[str, Any], k: int) -> list[Block]:
     limits = f"‖Δ‖ up to {short(budget['relative_norm'])}"
     if saved["kind"] == "maze":
         limits += f", navigation at least {short(budget['navigation'])} on tuning levels"
-    there = {of["lens"] for of in saved["methods"].values()}
-    held = ("selectivity", tuple(said for lens, said in _CONTROLS.items() if lens in there))
+    held = ("selectivity", tuple(_controls(saved["methods"]).values()))
     angles: Rows = {
         f"{of['a']}, {of['b']}": {"overlap": of["overlap"], "chance": of["chance"]}
         for of in saved["angles"]
@@ -80,8 +79,7 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
             columns["mean over digits"] = None if None in each else float(np.mean(each))
         return columns
 
-    there = {of["lens"] for of in methods.values()}
-    controls = {lens: said for lens, said in _CONTROLS.items() if lens in there}
+    controls = _controls(methods)
     made: Rows = {}
     for goal in dict.fromkeys(told_under.values()):
         for method, of in methods.items():
@@ -101,6 +99,12 @@ def _cuts(saved: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], *, by_spa
         if not by_space:
             made[f"remove {goal}: random subspaces of any space"] = cut(goal, "random")
     return made
+
+
+def _controls(methods: Mapping[str, Any]) -> dict[str, str]:
+    """Those of `_CONTROLS` that were cut."""
+    there = {of["lens"] for of in methods.values()}
+    return {lens: said for lens, said in _CONTROLS.items() if lens in there}
 
 
 def _best(
