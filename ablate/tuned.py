@@ -38,6 +38,8 @@ class TuneSettings:
         guarding: what the goal's weights of its guards are multiplied by at the first step and at the last, linearly
             between. Guards that weigh much from the start hold doses where neither goal has gone: parting the goals
             costs some of the way, and it is found again later.
+        guard_floor: the retention that a guard is pressed up to: it is a limit, not a further goal. With all of it asked
+            for, some agents keep more of the way than anyone needs and a part of the goal with it.
         precision: of the network while doses are tuned, as in training; cuts are judged in float32.
     """
 
@@ -49,7 +51,8 @@ class TuneSettings:
     norm_weight: float = 400.0
     norm_budget: float = 0.096
     doses_per: DosesPer = "unit"
-    guarding: tuple[float, float] = (0.5, 1.5)
+    guarding: tuple[float, float] = (0.5, 2.0)
+    guard_floor: float = 0.95
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
@@ -69,6 +72,8 @@ class TuneSettings:
             raise ValueError(f"tune.least_dose is {self.least_dose}: give a dose from -1 to 0")
         if min(self.guarding) < 0:
             raise ValueError(f"tune.guarding is {self.guarding}: give two factors of 0 or more")
+        if not 0 < self.guard_floor <= 1:
+            raise ValueError(f"tune.guard_floor is {self.guard_floor}: give a retention above 0, up to 1")
 
     def rate_at(self, step: int) -> float:
         """What the learning rate is multiplied by at a step, counted from 0: it rises, then falls."""
@@ -88,6 +93,7 @@ FEW_DOSES = TuneSettings(
     norm_budget=0.098,
     doses_per="parameter",
     guarding=(1.0, 1.0),
+    guard_floor=1.0,
     precision="float32",
 )
 """For a dose per direction and named parameter, or per direction: less is reached, over random directions much less."""
@@ -133,7 +139,8 @@ def tune_doses(
         judge = judges[step % len(judges)]
         network = in_precision(judge.network_at(theta - step_back), settings.precision, judge.device)
         measured = judge.surrogate_network(network, goal.measures)
-        return loss_of(measured, settings.guarding_at(step)), step_back.norm() / length
+        loss = loss_of(measured, settings.guarding_at(step), settings.guard_floor)
+        return loss, step_back.norm() / length
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
     return optimised_doses(shape, at, settings, on_step=on_step)

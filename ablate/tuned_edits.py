@@ -44,9 +44,8 @@ def tune_projection(
 
     def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
         network = EditedNetwork(judge.network, {layer: replace(cut, dose=doses)}, values)
-        loss = loss_of(
-            judges[step % len(judges)].surrogate_network(network, goal.measures), settings.guarding_at(step)
-        )
+        measured = judges[step % len(judges)].surrogate_network(network, goal.measures)
+        loss = loss_of(measured, settings.guarding_at(step), settings.guard_floor)
         return loss, ((doses.square() * along).sum() + 1e-20).sqrt()
 
     return replace(cut, dose=optimised_doses((len(cut.vectors),), at, settings))

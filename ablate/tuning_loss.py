@@ -36,15 +36,17 @@ class TuningLoss:
             for name, (low, high) in self._ends.items()
         }
 
-    def __call__(self, measured: Mapping[str, Tensor], guarding: float = 1.0) -> Tensor:
+    def __call__(
+        self, measured: Mapping[str, Tensor], guarding: float = 1.0, guard_floor: float = 1.0
+    ) -> Tensor:
         """The loss of an agent, from its surrogates name → (units,); differentiable.
 
-        The weights of the guards are taken `guarding` times.
+        The weights of the guards are taken `guarding` times, of what they lack of a retention of `guard_floor`.
         """
         kept, goal = self.retention(measured), self.goal
         loss = kept[goal.remove].relu() + torch.stack([(1 - kept[name]).relu() for name in goal.keep]).mean()
         for name, weight in goal.guard.items():
-            loss = loss + guarding * weight * (1 - kept[name]).relu()
+            loss = loss + guarding * weight * (guard_floor - kept[name]).relu()
         return loss
 
 

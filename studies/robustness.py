@@ -42,7 +42,11 @@ ROBUSTNESS = Study(
     seeds="6-8",  # of which `cut` has the default agents
     # Half of the levels and of the tuning of `cut`: many worlds, and their order is the question.
     ablate=AblateSettings(
-        levels=200, draws=1, curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0), tune=TuneSettings(steps=200)
+        levels=200,
+        draws=1,
+        curve_levels=60,
+        doses=(0.0, 0.5, 1.0, 1.5, 2.0),
+        tune=TuneSettings(steps=200, guarding=(0.5, 1.5), guard_floor=1.0),
     ),
     levels=200,
     summarise=summarise_robustness,

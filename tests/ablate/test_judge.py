@@ -187,6 +187,8 @@ def test_guards_weigh_more_from_step_to_step() -> None:
         TuneSettings(precision="float16")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"tune\.guarding is \(-1.0, 1.0\): give two factors"):
         TuneSettings(guarding=(-1.0, 1.0))
+    with pytest.raises(ValueError, match=r"tune\.guard_floor is 1\.5: give a retention above 0, up to 1"):
+        TuneSettings(guard_floor=1.5)
 
 
 def test_a_guard_counts_as_often_as_is_said(agent) -> None:
@@ -195,8 +197,10 @@ def test_a_guard_counts_as_often_as_is_said(agent) -> None:
     with torch.no_grad():
         measured = of.surrogate(theta_0)
     left_out, once, twice = (float(loss(measured, guarding)) for guarding in (0.0, 1.0, 2.0))
+    half_way = float(loss(measured, guard_floor=0.5))
     # The untrained agent has lost all of it, and of the goal to keep.
     assert (left_out, once, twice) == pytest.approx((1, 1 + guard, 1 + 2 * guard))
+    assert half_way == pytest.approx(1 + 0.5 * guard)
 
 
 def test_measures_asked_for_by_name_are_those_of_all(agent) -> None:
