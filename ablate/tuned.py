@@ -38,8 +38,8 @@ class TuneSettings:
         guarding: what the goal's weights of its guards are multiplied by at the first step and at the last, linearly
             between. Guards that weigh much from the start hold doses where neither goal has gone: parting the goals
             costs some of the way, and it is found again later.
-        guard_floor: the retention that a guard is pressed up to: it is a limit, not a further goal. With all of it asked
-            for, some agents keep more of the way than anyone needs and a part of the goal with it.
+        guard_floor: the retention that a guard is pressed up to: a limit, not a further goal. With all of it asked for,
+            some agents keep more of the way than anyone needs and a part of the goal with it.
         precision: of the network while doses are tuned, as in training; cuts are judged in float32.
     """
 
