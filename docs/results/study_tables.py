@@ -5,9 +5,10 @@
 Prints Markdown for every variant. Of cuts: what was learned; every cut with the selectivity of each seed, median,
 interquartile mean and its interval; and of the headline cuts every control beside them. Of methods: per goal what each
 reaches within a length, alone and where navigation must stay, and at what side effects. Of timing: when each goal is
-learned, and per variant how a direction's time goes with what it carries, beside the nulls. Of stars: per schedule what
-is left after each treatment, the tuned cuts beside their controls, and how much star and cheese have in common. Of
-robustness: per variant which goal comes first, whether the early one persists, and the tuned cuts beside controls.
+learned, and per variant how a direction's time goes with what it carries, beside the nulls, and the same by module.
+Of stars: per schedule what is left after each treatment, the tuned cuts beside their controls, and how much star and
+cheese have in common. Of robustness: per variant which goal comes first, whether the early one persists, and the tuned
+cuts beside controls.
 """
 
 import argparse
@@ -130,6 +131,15 @@ def relations(variant: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def modules(variant: dict[str, Any]) -> str:
+    """The same of the part of each raw direction that lies in one module, and how much of either goal lies there."""
+    lines = [header(["module", "corner carried there, path", "cheese", "ρ, path (95 %)", "ρ, end (95 %)"])]
+    for name, of in variant["modules"].items():
+        carried = (told(share) for share in of["path"]["share"])
+        lines.append(row([name, *carried, *(told(of[which]) for which in ("path", "end"))]))
+    return "\n".join(lines)
+
+
 TREATMENTS = ("nothing", "early stopping", "own features", "tuned")
 COMMON = ("star and cheese", "one goal, other levels", "random")
 
@@ -239,7 +249,7 @@ def main() -> None:
         print(when(variants))
         for name, variant in variants.items():
             if variant["relation"]:
-                print(f"\n## {name}\n\n{relations(variant)}")
+                print(f"\n## {name}\n\n{relations(variant)}\n\n{modules(variant)}")
         return
     across = {"stars": stars, "robustness": robustness}.get(results["study"])
     if across is not None:

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -181,14 +181,19 @@ def test_guards_weigh_more_from_step_to_step() -> None:
     settings = TuneSettings(steps=5, guarding=(0.5, 1.5))
     assert [settings.guarding_at(step) for step in range(5)] == [0.5, 0.75, 1.0, 1.25, 1.5]
     assert TuneSettings(steps=1).guarding_at(0) == TuneSettings().guarding[0]
-    with pytest.raises(
-        ValueError, match=r"tune\.precision is 'float16': give one of auto, bfloat16, float32"
-    ):
-        TuneSettings(precision="float16")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"tune\.guarding is \(-1.0, 1.0\): give two factors"):
-        TuneSettings(guarding=(-1.0, 1.0))
-    with pytest.raises(ValueError, match=r"tune\.guard_floor is 1\.5: give a retention above 0, up to 1"):
-        TuneSettings(guard_floor=1.5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"precision": "float16"}, r"tune\.precision is 'float16': give one of auto, bfloat16, float32"),
+        ({"guarding": (-1.0, 1.0)}, r"tune\.guarding is \(-1.0, 1.0\): give two factors"),
+        ({"guard_floor": 1.5}, r"tune\.guard_floor is 1\.5: give a retention above 0, up to 1"),
+    ],
+)
+def test_settings_of_tuning_that_cannot_be_are_named(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TuneSettings(**wrong)
 
 
 def test_a_guard_counts_as_often_as_is_said(agent) -> None:
