@@ -43,7 +43,7 @@ class TuneSettings:
         precision: of the network while doses are tuned, as in training; cuts are judged in float32.
     """
 
-    steps: int = 400
+    steps: int = 500
     learning_rate: float = 0.05
     warm_up: float = 0.1
     first_dose: float = 0.05
@@ -51,7 +51,7 @@ class TuneSettings:
     norm_weight: float = 400.0
     norm_budget: float = 0.096
     doses_per: DosesPer = "unit"
-    guarding: tuple[float, float] = (0.5, 2.0)
+    guarding: tuple[float, float] = (0.5, 1.6)
     guard_floor: float = 0.95
     precision: Precision = "auto"
 
