@@ -4,7 +4,7 @@ from typing import Any
 
 from .inputs import dig
 from .page import Exhibit, Section, Table
-from .study_figures import Cloud, Row, learning_curves, points, scatter, spread
+from .study_figures import TESTED, Cloud, Row, learning_curves, points, scatter, spread, tested
 from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
 
 _HEADLINES = ("tuned", "recipe")
@@ -142,10 +142,11 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
             )
     rows = [line for cut in cuts for line in _lines(cut, variant["retained"])]
     headings = ["cut or control", "seeds", "selectivity, median", "interquartile mean"]
-    headings += [f"retention of {measure}" for measure in variant["retained"]] + ["‖Δθ‖/‖θ−θ₀‖", "p (Holm)"]
+    headings += [f"retention of {measure}" for measure in variant["retained"]] + ["‖Δθ‖/‖θ−θ₀‖", *TESTED]
     caption = (
-        "Medians and interquartile means over seeds, with 95 % intervals; retention and norm are medians. p: "
-        "sign-flip test of the cut's selectivity against this control's on the same seeds, adjusted within its cut."
+        "Medians and interquartile means over seeds, with 95 % intervals; retention and norm are medians. Difference, "
+        "effect size (Cliff's δ, −1 to 1) and p (sign-flip test, adjusted within its cut) are of the cut's selectivity "
+        "against this control's on the same seeds."
     )
     lead = (
         f"{variant['goals'][side]} stands for the goal to remove, {variant['goals'][1 - side]} for the one to keep; "
@@ -173,9 +174,7 @@ def _cells(entry: dict[str, Any], retained: list[str], compared: dict[str, Any] 
         spread(dig(selectivity, "iqm")),
         *(spread(dig(entry["retention"][name], "over_seeds", "median")) for name in retained),
         decimal((dig(entry, "relative_norm", "over_seeds", "median") or [None])[0], 3),
-        ""
-        if compared is None
-        else f"{decimal(compared['permutation_p'], 3)} ({decimal(compared['holm_p'], 3)})",
+        *tested(compared),
     ]
 
 

@@ -254,3 +254,15 @@ def _medians(curves: Sequence[Sequence[float | None]]) -> list[float | None]:
             None if not known else known[half] if len(known) % 2 else (known[half - 1] + known[half]) / 2
         )
     return found
+
+
+TESTED = ("difference, median", "Cliff's δ", "p (Holm)")
+"""What `tested` gives; δ is P(higher) − P(lower) over all pairs of seeds, from −1 to 1."""
+
+
+def tested(compared: dict[str, Any] | None) -> list[str]:
+    """The cells of one paired comparison over seeds; empty ones where there is none."""
+    if compared is None:
+        return [""] * len(TESTED)
+    p = f"{decimal(compared['permutation_p'], 3)} ({decimal(compared['holm_p'], 3)})"
+    return [spread(compared["difference"]), decimal(compared["cliffs_delta"]), p]

@@ -90,35 +90,39 @@ def _opening(results: dict[str, Any]) -> list[str]:
 
 
 def _galleries(results: dict[str, Any]) -> list[Section]:
-    """Mazes of the typical and the worst seed of the first variant; none of development seeds, nor without cuts."""
-    name, variant = next(iter(results["summary"]["variants"].items()))
-    if results["role"] != "report" or not variant.get("cuts"):
-        return []
-    ranked = _ranked(variant)
-    chosen = {"typical": ranked[len(ranked) // 2], "worst": ranked[0]}
+    """Mazes of the typical and the worst seed of every variant; none of development seeds."""
+    variants = results["summary"]["variants"] if results["role"] == "report" else {}
     sections = []
-    for word, (seed, selectivity) in chosen.items():
-        directory = Path(results["directories"][name][str(seed)])
-        if not (directory / "config.json").exists():
-            continue
-        section = gallery(MazeInputs.of(directory))
-        title = f"In the mazes: the {word} seed, {seed}"
-        lead = f"Mean selectivity of its tuned cuts {decimal(selectivity)}. {section.lead}"
-        sections.append(replace(section, anchor=f"mazes-{word}", title=title, lead=lead))
-        if len(ranked) == 1:
-            break
+    for name, variant in variants.items():
+        told, ranked = _ranked(variant)
+        of_variant = f" of {name}" if len(variants) > 1 else ""
+        for word, (seed, score) in {"typical": ranked[len(ranked) // 2], "worst": ranked[0]}.items():
+            directory = Path(results["directories"][name][str(seed)])
+            if not (directory / "config.json").exists():
+                continue
+            section = gallery(MazeInputs.of(directory))
+            anchor = f"mazes-{name}-{word}".replace(".", "-")
+            title = f"In the mazes: the {word} seed{of_variant}, {seed}"
+            lead = f"{told} {decimal(score)}. {section.lead}"
+            sections.append(replace(section, anchor=anchor, title=title, lead=lead))
+            if len(ranked) == 1:
+                break
     return sections
 
 
-def _ranked(variant: dict[str, Any]) -> list[tuple[int, float]]:
-    """Seeds by the mean selectivity of their tuned cuts, the worst first."""
+def _ranked(variant: dict[str, Any]) -> tuple[str, list[tuple[int, float]]]:
+    """What seeds are ranked by, and their scores, the worst first: by their tuned cuts, or by what they learned."""
+    tuned = [cut for cut in variant.get("cuts", ()) if cut["selection"] == "tuned"]
     scores: dict[int, list[float]] = {seed: [] for seed in variant["seeds"]}
-    for cut in variant["cuts"]:
-        if cut["selection"] == "tuned":
-            for seed, value in zip(cut["seeds"], cut["selectivity"]["values"], strict=True):
-                scores[seed].append(value)
+    for cut in tuned:
+        for seed, value in zip(cut["seeds"], cut["selectivity"]["values"], strict=True):
+            scores[seed].append(value)
+    if not tuned:
+        learned = [variant["measure_values"][measure] for measure in variant["goals"]]
+        scores = {seed: list(of_seed) for seed, *of_seed in zip(variant["seeds"], *learned, strict=True)}
     means = [(seed, sum(values) / len(values)) for seed, values in scores.items() if values]
-    return sorted(means, key=lambda pair: pair[1]) or [(seed, 0.0) for seed in variant["seeds"]]
+    of = "selectivity of its tuned cuts" if tuned else " and ".join(variant["goals"])
+    return f"Mean {of}", sorted(means, key=lambda pair: pair[1])
 
 
 def _facts(results: dict[str, Any]) -> list[tuple[str, str]]:

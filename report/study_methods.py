@@ -6,7 +6,7 @@ from ..studies.methods_summary import NATS, NAVIGATION, NORM, NORMS, WAYS
 from .inputs import dig
 from .page import Exhibit, Section, Table
 from .study_cuts import learned
-from .study_figures import Line, Row, iqm, lines, points
+from .study_figures import TESTED, Line, Row, iqm, lines, points, tested
 from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
 
 BUDGETS = {
@@ -133,7 +133,7 @@ def _table(methods: dict[str, Any], budget: str, told: str) -> Table:
         "KL, nats",
         "value error",
         "seeds with none",
-        "p against the best (Holm)",
+        *(f"{name}, of the best against it" for name in TESTED),
     ]
     rows = []
     for name in ranked(methods, budget):
@@ -149,9 +149,7 @@ def _table(methods: dict[str, Any], budget: str, told: str) -> Table:
                         for figure in ("navigation", "relative_norm", "kl", "value_error")
                     ),
                     str(chosen["nothing_allowed"]),
-                    ""
-                    if behind is None
-                    else f"{decimal(behind['permutation_p'], 3)} ({decimal(behind['holm_p'], 3)})",
+                    *tested(behind),
                 ],
             )
         )

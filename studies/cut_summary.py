@@ -7,7 +7,7 @@ import numpy as np
 
 from .comparisons import compare_family
 from .relation import rank_correlation
-from .results import RunResult, by_variant
+from .results import RunResult, by_variant, learned
 from .statistics import each_and_over_seeds, over_seeds
 
 NAVIGATION = "navigation"
@@ -22,15 +22,10 @@ def summarise_cuts(results: Sequence[RunResult]) -> dict[str, Any]:
 def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
     names = list(runs[0].evaluation["measures"])
     retained = [*runs[0].goals, *([NAVIGATION] if NAVIGATION in names else [])]
-    measures = {name: over_seeds([run.measure(name) for run in runs]) for name in names}
-    values = {name: [run.measure(name) for run in runs] for name in names}
     return {
-        "goals": list(runs[0].goals),
+        **learned(runs),
         "goal_names": [goal.name for goal in runs[0].run.settings.world.goals],
         "retained": retained,
-        "seeds": [run.seed for run in runs],
-        "measures": measures,
-        "measure_values": values,
         "cuts": cuts_over_seeds(runs, retained),
         "tuned_doses": _tuned_doses(runs),
     }

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..ablate.compare import ComparedRow, compared_row
 from .comparisons import compare_family
-from .results import RunResult, by_variant
-from .statistics import each_and_over_seeds, over_seeds
+from .results import RunResult, by_variant, learned
+from .statistics import each_and_over_seeds
 
 NORM, NAVIGATION = 0.1, 0.9
 """The budget that methods are ranked within: ‖Δ‖ at most, relative, and navigation retained at least."""
@@ -31,13 +31,9 @@ def family(method: str) -> str:
 
 def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
     rows = {run.seed: [compared_row(row) for row in run.judged["rows"]] for run in runs}
-    measures = list(runs[0].evaluation["measures"])
     return {
-        "goals": list(runs[0].goals),
+        **learned(runs),
         "goal_names": list(runs[0].judged["goals"]),
-        "seeds": [run.seed for run in runs],
-        "measures": {name: over_seeds([run.measure(name) for run in runs]) for name in measures},
-        "measure_values": {name: [run.measure(name) for run in runs] for name in measures},
         "methods": {goal: _goal(rows, goal) for goal in runs[0].judged["goals"]},
     }
 

@@ -10,6 +10,7 @@ from ..ablate.goal import LEAST_CHANGE
 from ..agents.files import RunFileError, read_json
 from ..agents.run import Run
 from .stages import ABLATION, ANALYSIS, EVALUATION
+from .statistics import over_seeds
 
 JUDGED = "study/judged.json"
 
@@ -89,6 +90,17 @@ def by_variant(results: Sequence[RunResult]) -> dict[str, list[RunResult]]:
     for result in results:
         groups.setdefault(result.variant, []).append(result)
     return groups
+
+
+def learned(runs: Sequence[RunResult]) -> dict[str, Any]:
+    """What the agents of one variant learned: seeds, the goals' measures, and every measure over seeds and of each."""
+    values = {name: [run.measure(name) for run in runs] for name in runs[0].evaluation["measures"]}
+    return {
+        "goals": list(runs[0].goals),
+        "seeds": [run.seed for run in runs],
+        "measures": {name: over_seeds(of_seeds) for name, of_seeds in values.items()},
+        "measure_values": values,
+    }
 
 
 def whole(results: Iterable[RunResult], done: Callable[[RunResult], bool]) -> list[RunResult]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .comparisons import holm, sign_flip_p
 from .crossing import LEVELS, crossings
-from .results import RunResult, by_variant
+from .results import RunResult, by_variant, learned
 from .statistics import over_seeds
 
 GRADIENTS = ("end", "path")
@@ -21,7 +21,7 @@ def summarise_timing(results: Sequence[RunResult]) -> dict[str, Any]:
 def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
     crossed = {str(run.seed): crossings(run) for run in runs}
     return {
-        "goals": list(runs[0].goals),
+        **learned(runs),
         "crossings": crossed,
         "over_seeds": {
             str(level): {
@@ -29,9 +29,6 @@ def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
                 for name in ("proxy", "paid", "gap", "share", "paid_there")
             }
             for level in LEVELS
-        },
-        "measures": {
-            name: over_seeds([run.measure(name) for run in runs]) for name in runs[0].evaluation["measures"]
         },
         "left_out": {str(run.seed): run.judged["left_out"] for run in runs if "left_out" in run.judged},
         "relation": _relation([run for run in runs if "kinds" in run.judged]),

@@ -12,6 +12,7 @@ cuts beside controls.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ from goalcut.agents.files import read_json
 
 def told(figure: dict[str, Any]) -> str:
     """Interquartile mean and its interval."""
-    value, low, high = figure.get("over_seeds", figure)["iqm"]
+    return interval(figure.get("over_seeds", figure)["iqm"])
+
+
+def interval(estimate: Sequence[float]) -> str:
+    """An estimate and its interval."""
+    value, low, high = estimate
     return f"{number(value)} ({number(low)}–{number(high)})"
 
 
@@ -60,19 +66,29 @@ def cuts(variant: dict[str, Any]) -> str:
     lines += [row([cut["name"], *cells_of(cut, retained)]) for cut in variant["cuts"]]
     for cut in variant["cuts"]:
         if cut["selection"] == "tuned" or cut["name"].startswith("recipe"):
-            lines += ["", f"**{cut['name']}** and its controls:", "", header(["", *names, "p (Holm)"])]
-            lines.append(row(["the cut", *cells_of(cut, retained), ""]))
+            lines += [
+                "",
+                f"**{cut['name']}** and its controls:",
+                "",
+                header(["", *names, "Cliff's δ", "p (Holm)"]),
+            ]
+            lines.append(row(["the cut", *cells_of(cut, retained), "", ""]))
             for control in cut["controls"]:
                 compared = cut["comparisons"].get(control["name"])
-                p = "" if compared is None else number(compared["holm_p"], 3)
-                lines.append(row([control["name"], *cells_of(control, retained), p]))
+                tested = (
+                    ("", "")
+                    if compared is None
+                    else (number(compared["cliffs_delta"]), number(compared["holm_p"], 3))
+                )
+                lines.append(row([control["name"], *cells_of(control, retained), *tested]))
     return "\n".join(lines)
 
 
 def methods(variant: dict[str, Any]) -> str:
     names = [
         "method",
-        *("‖Δ‖ ≤ 0.1: selectivity (95 %)", "seeds", "navigation", "KL, nats", "value error"),
+        *("‖Δ‖ ≤ 0.1: selectivity (95 %)", "seeds", "the best is ahead by (95 %)", "Cliff's δ"),
+        *("navigation", "KL, nats", "value error"),
         *("and navigation ≥ 0.9: selectivity (95 %)", "seeds"),
     ]
     tables = []
@@ -86,7 +102,13 @@ def methods(variant: dict[str, Any]) -> str:
             side = (
                 number(free[figure]["over_seeds"]["iqm"][0]) for figure in ("navigation", "kl", "value_error")
             )
-            cells = [name, told(free["selectivity"]), spread(free), *side]
+            behind = free["behind_the_best"]
+            ahead = (
+                ("", "")
+                if behind is None
+                else (interval(behind["difference"]), number(behind["cliffs_delta"]))
+            )
+            cells = [name, told(free["selectivity"]), spread(free), *ahead, *side]
             cells += [told(kept["selectivity"]), spread(kept)]
             lines.append(row(cells))
         tables.append("\n".join(lines))

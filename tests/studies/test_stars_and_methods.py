@@ -58,6 +58,7 @@ def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share
     page = (stars / "report.html").read_text()
     assert "One thing or two?" in page
     assert "With the star removed" in page
+    assert {f'id="mazes-{name}-{seed}"' in page for name in variants for seed in ("typical", "worst")} == {True}
 
 
 def test_taking_back_own_features_resets_just_their_parameters(stars: Path) -> None:
@@ -105,6 +106,8 @@ def test_the_report_of_methods_has_a_curve_for_each_kind_of_budget(methods: Path
     page = (methods / "report.html").read_text()
     for title in ("‖Δθ‖ / ‖θ − θ₀‖ (or ‖Δh‖ / ‖h‖) at most", "KL of the policy on training levels at most"):
         assert title in page
+    assert "Cliff&#39;s δ, of the best against it" in page or "Cliff's δ, of the best against it" in page
+    assert 'id="mazes-default-worst"' in page
 
 
 def test_spans_of_fewer_dimensions_are_compared_in_as_many_angles_as_both_goals_have() -> None:

@@ -80,6 +80,9 @@ def test_the_report_is_one_file_with_a_point_for_every_seed(root: Path) -> None:
         '"customdata":[', '"customdata": ['
     )
     assert 'src="http' not in page
+    assert "Cliff&#39;s δ" in page or "Cliff's δ" in page
+    assert 'id="mazes-default-typical"' in page
+    assert 'id="mazes-default-worst"' in page
 
 
 def test_what_is_done_is_not_made_again_and_a_subset_is_told_of_by_itself(root: Path, tmp_path: Path) -> None:
@@ -126,6 +129,10 @@ def test_an_agent_of_another_study_is_taken_over_and_its_gradient_log_dropped_he
     # With its log gone nothing is missing: all that reads it is done.
     assert goalcut("study", "timing", *words) == 0
     assert read_json(copied / "timing-tiny" / "results.json")["done"] == {"default": [0]}
+    # Without cuts seeds are ranked by what they learned.
+    page = (copied / "timing-tiny" / "report.html").read_text()
+    assert 'id="mazes-default-typical"' in page
+    assert "Mean corner_reach and cheese_from_corner" in page
 
 
 def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(tmp_path: Path) -> None:
