@@ -7,9 +7,9 @@ from . import study_cuts
 from .inputs import dig
 from .page import Exhibit, Section, Table
 from .study_figures import Row, iqm, points
-from .style import GREY, INK, PAID, VIOLET
+from .style import GREY, INK, PAID, PROXY, VIOLET
 
-_COLOURS = {"nothing": GREY, "tuned": PAID, "own features": VIOLET, "early stopping": INK}
+_COLOURS = {"nothing": GREY, "tuned": PAID, "own features": VIOLET, "early stopping": INK, "blind": PROXY}
 
 
 def sections(results: dict[str, Any]) -> list[Section]:
@@ -67,6 +67,26 @@ def _after(variants: dict[str, Any]) -> Section:
     ]
     caption = "What each schedule costs: the return of the trained agent, as a share of the most that its levels pay."
     tables.append(Table(caption, ["variant", "return"], returns))
+    blind = [
+        (
+            f"{name}: {goal} unseen",
+            [
+                iqm(of["selectivity"]),
+                *(iqm(kept) for kept in of["retention"].values()),
+                iqm(of["relative_norm"]),
+            ],
+        )
+        for name, variant in variants.items()
+        for goal, of in variant["blind"].items()
+    ]
+    if blind:
+        caption = (
+            "The agent that cannot see one thing, its planes' weights in the first layer at 0: what it still finds it "
+            "finds on its way. A cut that takes the seeking and nothing else has this selectivity."
+        )
+        retained = next(of for variant in variants.values() for of in variant["blind"].values())["retention"]
+        headings = ["variant, goal", "selectivity", *(f"retention of {name}" for name in retained)]
+        tables.append(Table(caption, [*headings, "‖Δθ‖/‖θ−θ₀‖"], blind, wide=True))
     lead = "Filtering, routing and cutting compare by what agents do in the end, on levels that nothing was chosen on."
     return Section("after", "With the star removed", lead, exhibits, tables)
 

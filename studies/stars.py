@@ -88,6 +88,7 @@ STARS = Study(
     recipe_names=("own features",),
     levels=120,
     judging=judge_stars,
+    judging_version=2,
     judging_seconds=10.0,
     summarise=summarise_stars,
 )

@@ -29,6 +29,7 @@ from ..analysis.directions import Directions, Layout, module_of
 from ..analysis.rotations import principal_angles
 from ..analysis.subject import subject_of
 from ..envs.generator import make_levels
+from ..envs.planes import plane_names
 from ..envs.world import SHIFTED
 from .causal import measure_gradients
 from .study import Judged
@@ -56,6 +57,7 @@ def judge_stars(judged: Judged) -> dict[str, Any]:
     reported = _judge(judged, judged.levels, split, level_seed, goals)
     found = {
         "early_stopping": _early_stopping(judged, tuners, reported, goals),
+        "blind": _blind(judged, reported, goals),
         "gradients": _gradients(draws, (goals[0].remove, goals[1].remove)),
         "activations": _activations(judged, [goal.name for goal in goals], 8 if small else PAIRS),
         "transfer": _transfer(judged, tuners, reported, goals, TuneSettings(steps=2) if small else TUNE),
@@ -177,6 +179,35 @@ def _early_stopping(
     best = max(run.checkpoints[::every], key=ahead)
     measured = reported.measure(run.parameters_after(best))
     return {"time": best} | {name: float(measured[name].mean()) for name in names}
+
+
+def _blind(judged: Judged, reported: Judge, goals: Sequence[Goal]) -> dict[str, Any]:
+    """Goal → the agent that cannot see its thing: the first layer's weights of the planes it alone shows on are 0.
+
+    What it reaches all the same it finds on its way: a cut that takes the seeking and nothing else leaves as much. A
+    thing without a plane of its own has no entry.
+    """
+    world, network = judged.run.settings.world, judged.run.network()
+    planes = plane_names(world)
+    start, stop, shape = next(iter(parameter_layout(network).values()))
+    entries = torch.arange(start, stop).view(shape[0], len(planes), -1)  # of a kernel, or of a whole picture
+    found = {}
+    for goal in goals:
+        looks = [set(thing.planes) for thing in world.things if thing.name == goal.name]
+        others = [set(thing.planes) for thing in world.things if thing.name != goal.name]
+        own = sorted(set().union(*looks) - set().union(*others), key=planes.index)
+        if not own:
+            continue
+        theta = reported.theta.clone()
+        theta[entries[:, [planes.index(plane) for plane in own]].flatten()] = 0
+        verdict = reported.judge(theta)
+        found[goal.name] = {
+            "measures": verdict.measures,
+            "retention": verdict.retention,
+            "selectivity": verdict.selectivity[goal.name],
+            "relative_norm": relative_norm(theta, reported.theta, reported.theta_0),
+        }
+    return found
 
 
 def _transfer(

@@ -12,14 +12,17 @@ TREATMENTS = {
     "tuned": "doses tuned on behaviour",
     "own features": "the star's own features taken back",
     "early stopping": "the best checkpoint on tuning levels",
+    "blind": "the star hidden from sight",
 }
+
+COMMON = ("gradients", "activations", "transfer")
 
 
 def summarise_stars(results: Sequence[RunResult]) -> dict[str, Any]:
     """As a study of cuts, and of every variant what star and cheese have in common, and what is left after removal."""
     summary = summarise_cuts(results)
     for name, runs in by_variant(results).items():
-        summary["variants"][name] |= {"common": _common(runs), "after": _after(runs)}
+        summary["variants"][name] |= {"common": _common(runs), "after": _after(runs), "blind": _blind(runs)}
     return summary
 
 
@@ -45,6 +48,10 @@ def _treated(run: RunResult, treatment: str) -> dict[str, float] | None:
         values = {name: run.measure(name) for name in (star, cheese)}
     elif treatment == "early stopping":
         values = run.judged["early_stopping"]
+    elif treatment == "blind":
+        if first not in run.judged["blind"]:
+            return None
+        values = run.judged["blind"][first]["measures"]
     else:
         rows = [
             row
@@ -57,12 +64,16 @@ def _treated(run: RunResult, treatment: str) -> dict[str, float] | None:
     return {"star": values[star], "cheese": values[cheese], "gap": values[cheese] - values[star]}
 
 
+def _blind(runs: Sequence[RunResult]) -> dict[str, Any]:
+    """Goal → what is left where its thing cannot be seen, over seeds; none of things that share a plane."""
+    there = [run.judged["blind"] for run in runs if run.judged]
+    return _merged(there) if there else {}
+
+
 def _common(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Every figure of `judge_stars` over seeds."""
     there = [
-        {name: found for name, found in run.judged.items() if name != "early_stopping"}
-        for run in runs
-        if run.judged
+        {name: found for name, found in run.judged.items() if name in COMMON} for run in runs if run.judged
     ]
     return _merged(there) if there else {}
 

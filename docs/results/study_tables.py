@@ -162,7 +162,7 @@ def modules(variant: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-TREATMENTS = ("nothing", "early stopping", "own features", "tuned")
+TREATMENTS = ("nothing", "early stopping", "own features", "tuned", "blind")
 COMMON = ("star and cheese", "one goal, other levels", "random")
 
 
@@ -170,8 +170,10 @@ def stars(variants: dict[str, Any]) -> str:
     """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
     parts = [
         _left(variants),
+        _unseen(variants),
         *(_removed(variants, goal) for goal in ("star", "cheese")),
         _in_common(variants),
+        _activations(variants),
     ]
     return "\n\n".join(parts)
 
@@ -210,6 +212,20 @@ def _left(variants: dict[str, Any]) -> str:
         )
         lines.append(row([name, told(variant["measures"]["return"]), *lefts, told(after["tuned"]["gap"])]))
     return "\n".join(lines)
+
+
+def _unseen(variants: dict[str, Any]) -> str:
+    """Agents that cannot see one thing: what a cut leaves that takes the seeking and nothing else."""
+    found = {name: variant["blind"] for name, variant in variants.items() if variant["blind"]}
+    retained = next(iter(next(iter(found.values())).values()))["retention"]
+    names = ("selectivity (95 %)", *retained, "‖Δθ‖/‖θ−θ₀‖")
+    lines = [header(["variant, unseen", *names])]
+    for name, goals in found.items():
+        for goal, of in goals.items():
+            kept = (number(left["over_seeds"]["iqm"][0]) for left in of["retention"].values())
+            norm = number(of["relative_norm"]["over_seeds"]["iqm"][0], 3)
+            lines.append(row([f"{name}, {goal}", told(of["selectivity"]), *kept, norm]))
+    return "**Blind to one of them**\n\n" + "\n".join(lines)
 
 
 def _removed(variants: dict[str, Any], goal: str) -> str:
@@ -251,6 +267,21 @@ def _in_common(variants: dict[str, Any]) -> str:
         cosines = [told(gradients["cosines"][of]["all"]) for of in COMMON[:2]]
         lines.append(row([name, *cuts, *angles[:2], *cosines, angles[2]]))
     return "\n".join(lines)
+
+
+def _activations(variants: dict[str, Any]) -> str:
+    """By layer, the cosine of what a star and a cheese add to the activations; of schedules where they look unlike."""
+    found = {
+        name: layers
+        for name, variant in variants.items()
+        if (layers := variant["common"]["activations"].get("layers"))
+    }
+    layers = list(next(iter(found.values())))
+    of = ("star and cheese", "one thing, other mazes")
+    lines = [header(["variant", *(f"{layer}: {one}" for layer in layers for one in of)])]
+    for name, there in found.items():
+        lines.append(row([name, *(told(there[layer][one]) for layer in layers for one in of)]))
+    return "**Cosine of what a star and a cheese add to the activations**\n\n" + "\n".join(lines)
 
 
 def spread(chosen: dict[str, Any]) -> str:

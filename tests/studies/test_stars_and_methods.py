@@ -45,7 +45,11 @@ def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share
     variants = read_json(stars / "results.json")["summary"]["variants"]
     assert list(variants) == ["mixed", "routed"]
     for variant in variants.values():
-        assert set(variant["after"]) == {"nothing", "tuned", "own features", "early stopping"}
+        assert set(variant["after"]) == {"nothing", "tuned", "own features", "early stopping", "blind"}
+        # Who cannot see stars walks mazes without one as before.
+        assert variant["after"]["blind"]["cheese"] == variant["after"]["nothing"]["cheese"]
+        assert variant["after"]["blind"]["star"] != variant["after"]["nothing"]["star"]
+        assert variant["blind"]["star"]["selectivity"]["over_seeds"]["seeds"] == 2
         for after in variant["after"].values():
             assert after["seeds"] == [0, 1]
             gaps = [c - s for c, s in zip(after["cheese"]["values"], after["star"]["values"], strict=True)]
@@ -58,7 +62,9 @@ def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share
     page = (stars / "report.html").read_text()
     assert "One thing or two?" in page
     assert "With the star removed" in page
-    assert {f'id="mazes-{name}-{seed}"' in page for name in variants for seed in ("typical", "worst")} == {True}
+    assert {f'id="mazes-{name}-{seed}"' in page for name in variants for seed in ("typical", "worst")} == {
+        True
+    }
 
 
 def test_taking_back_own_features_resets_just_their_parameters(stars: Path) -> None:
