@@ -217,12 +217,12 @@ def _left(variants: dict[str, Any]) -> str:
 def _unseen(variants: dict[str, Any]) -> str:
     """Agents that cannot see one thing: what a cut leaves that takes the seeking and nothing else."""
     found = {name: variant["blind"] for name, variant in variants.items() if variant["blind"]}
-    retained = next(iter(next(iter(found.values())).values()))["retention"]
+    retained = next(iter(variants.values()))["retained"]
     names = ("selectivity (95 %)", *retained, "‖Δθ‖/‖θ−θ₀‖")
     lines = [header(["variant, unseen", *names])]
     for name, goals in found.items():
         for goal, of in goals.items():
-            kept = (number(left["over_seeds"]["iqm"][0]) for left in of["retention"].values())
+            kept = (number(of["retention"][name]["over_seeds"]["iqm"][0]) for name in retained)
             norm = number(of["relative_norm"]["over_seeds"]["iqm"][0], 3)
             lines.append(row([f"{name}, {goal}", told(of["selectivity"]), *kept, norm]))
     return "**Blind to one of them**\n\n" + "\n".join(lines)
