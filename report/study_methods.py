@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..studies.methods_summary import NATS, NAVIGATION, NORM, NORMS, WAYS
+from ..studies.methods_summary import NATS, NAVIGATION, NORM, NORMS, VALUES, WAYS
 from .inputs import dig
 from .page import Exhibit, Section, Table
 from .study_cuts import learned
@@ -90,6 +90,7 @@ def _goal(name: str, variant: dict[str, Any], goal: str, colour: str) -> Section
     for of, budgets, title, log in (
         ("by_norm", NORMS, "‖Δθ‖ / ‖θ − θ₀‖ (or ‖Δh‖ / ‖h‖) at most", True),
         ("by_kl", NATS, "KL of the policy on training levels at most, nats", True),
+        ("by_value_error", VALUES, "change of the value on training levels (root mean square) at most", True),
         ("by_navigation", WAYS, "navigation kept, at least", False),
     ):
         drawn = [

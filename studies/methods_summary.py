@@ -15,6 +15,7 @@ NORM, NAVIGATION = 0.1, 0.9
 NORMS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WAYS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
 NATS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+VALUES = (0.03, 0.1, 0.2, 0.3, 1.0, 3.0)
 FIGURES = ("selectivity", "navigation", "relative_norm", "kl", "value_error")
 Allowed = Callable[[ComparedRow], bool]
 
@@ -57,6 +58,10 @@ def _goal(rows: dict[int, list[ComparedRow]], goal: str) -> dict[str, Any]:
             "by_norm": [_reached(own, lambda row, most=most: row.relative_norm <= most) for most in NORMS],
             "by_navigation": [_reached(own, lambda row, least=least: _way(row) >= least) for least in WAYS],
             "by_kl": [_reached(own, lambda row, most=most: row.kl <= most) for most in NATS],
+            "by_value_error": [
+                _reached(own, lambda row, most=most: row.value_error is None or row.value_error <= most)
+                for most in VALUES
+            ],
         }
     for budget in ("norm", "norm and navigation", "navigation"):
         _compare({name: of["within"][budget] for name, of in found.items()})

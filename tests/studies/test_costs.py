@@ -33,11 +33,15 @@ def test_nothing_measured_is_told_from_stored_costs_and_the_machine(tmp_path: Pa
 
 
 def test_half_of_the_levels_and_of_the_tuning_is_half_of_the_cutting(tmp_path: Path) -> None:
-    cut, robustness = (Costs(STUDIES[name], tmp_path / name, 1.0) for name in ("cut", "robustness"))
-    assert robustness.seconds("default", "ablate") == pytest.approx(
-        cut.seconds("default", "ablate") / 2, rel=0.05
+    study = STUDIES["cut"]
+    assert study.ablate is not None
+    tune = replace(study.ablate.tune, steps=study.ablate.tune.steps // 2)
+    halved = replace(study, ablate=replace(study.ablate, levels=study.ablate.levels // 2, tune=tune))
+    whole, half = (Costs(of, tmp_path / str(i), 1.0) for i, of in enumerate((study, halved)))
+    assert half.seconds("default", "ablate") == pytest.approx(
+        whole.seconds("default", "ablate") / 2, rel=0.05
     )
-    assert robustness.seconds("default", "train") == cut.seconds("default", "train")
+    assert half.seconds("default", "train") == whole.seconds("default", "train")
 
 
 def test_a_half_written_cost_is_left_out(tmp_path: Path) -> None:

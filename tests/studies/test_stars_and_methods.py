@@ -110,7 +110,13 @@ def test_a_method_is_told_of_by_the_best_rung_within_the_budget_on_tuning_levels
 
 def test_the_report_of_methods_has_a_curve_for_each_kind_of_budget(methods: Path) -> None:
     page = (methods / "report.html").read_text()
-    for title in ("‖Δθ‖ / ‖θ − θ₀‖ (or ‖Δh‖ / ‖h‖) at most", "KL of the policy on training levels at most"):
+    titles = (
+        "‖Δθ‖ / ‖θ − θ₀‖ (or ‖Δh‖ / ‖h‖) at most",
+        "KL of the policy on training levels at most",
+        "change of the value on training levels (root mean square) at most",
+        "navigation kept, at least",
+    )
+    for title in titles:
         assert title in page
     assert "Cliff&#39;s δ, of the best against it" in page or "Cliff's δ, of the best against it" in page
     assert 'id="mazes-default-worst"' in page
