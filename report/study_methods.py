@@ -109,7 +109,7 @@ def _goal(name: str, variant: dict[str, Any], goal: str, colour: str) -> Section
         f"{name}: remove {goal}",
         "Every method makes a ladder of changes, from small to large. Which rung is taken is decided on tuning levels.",
         exhibits,
-        [_table(methods, budget, told) for budget, told in BUDGETS.items()],
+        [*(_table(methods, budget, told) for budget, told in BUDGETS.items()), *_layers(methods)],
     )
 
 
@@ -156,6 +156,26 @@ def _table(methods: dict[str, Any], budget: str, told: str) -> Table:
         )
     caption = f"{told}: interquartile mean of selectivity with its 95 % interval over seeds; the others are medians."
     return Table(caption, headings, rows, wide=True)
+
+
+def _layers(methods: dict[str, Any]) -> list[Table]:
+    """What edits of activations reach, by layer; none where none were made."""
+    rows = [
+        (
+            f"{name}, {where}",
+            [
+                iqm(chosen["selectivity"]),
+                *(_middle(chosen, figure) for figure in ("navigation", "relative_norm", "kl", "value_error")),
+            ],
+        )
+        for name, method in methods.items()
+        for where, chosen in method["by_layer"].items()
+    ]
+    headings = ["edit, layer", "selectivity", "navigation", "‖Δh‖, relative", "KL, nats", "value error"]
+    caption = (
+        "Edits of activations by layer, at any length, the rung chosen on tuning levels; figures as above."
+    )
+    return [Table(caption, headings, rows, wide=True)] if rows else []
 
 
 def _middle(chosen: dict[str, Any], figure: str) -> str:

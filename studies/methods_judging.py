@@ -68,7 +68,7 @@ def _tiny(settings: CompareSettings) -> CompareSettings:
         times=2,
         entries=(30,),
         layers=("trunk",),
-        vector_doses=(1.0,),
+        vector_doses=(-1.0, 1.0),
         pairs=8,
         components=4,
         tune=TuneSettings(steps=2),

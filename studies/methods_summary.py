@@ -56,6 +56,7 @@ def _goal(rows: dict[int, list[ComparedRow]], goal: str) -> dict[str, Any]:
                 "navigation": _chosen(own, lambda row: _way(row) >= NAVIGATION),
             },
             "by_norm": [_reached(own, lambda row, most=most: row.relative_norm <= most) for most in NORMS],
+            "by_layer": _by_layer(own),
             "by_navigation": [_reached(own, lambda row, least=least: _way(row) >= least) for least in WAYS],
             "by_kl": [_reached(own, lambda row, most=most: row.kl <= most) for most in NATS],
             "by_value_error": [
@@ -66,6 +67,19 @@ def _goal(rows: dict[int, list[ComparedRow]], goal: str) -> dict[str, Any]:
     for budget in ("norm", "norm and navigation", "navigation"):
         _compare({name: of["within"][budget] for name, of in found.items()})
     return found
+
+
+def _by_layer(own: dict[int, list[ComparedRow]]) -> dict[str, Any]:
+    """Layer, and the way where vectors go both ways → what edits there reach at any length; empty of parameters."""
+    rows = [row for there in own.values() for row in there if row.space != "parameters"]
+    ways: dict[str, Allowed] = {"": lambda row: True}
+    if {row.dose < 0 for row in rows} == {True, False}:
+        ways = {", subtracted": lambda row: row.dose < 0, ", added": lambda row: row.dose > 0}
+    return {
+        layer + way: _chosen(own, lambda row, at=layer, of=of: row.space == at and of(row))
+        for layer in dict.fromkeys(row.space for row in rows)
+        for way, of in ways.items()
+    }
 
 
 def _way(row: ComparedRow) -> float:

@@ -112,7 +112,19 @@ def methods(variant: dict[str, Any]) -> str:
             cells += [told(kept["selectivity"]), spread(kept)]
             lines.append(row(cells))
         tables.append("\n".join(lines))
+        tables.append(layers(found))
     return "\n\n".join(tables)
+
+
+def layers(found: dict[str, Any]) -> str:
+    """What edits of activations reach at any length, by layer and way."""
+    lines = [header(["edit, layer", "selectivity (95 %)", "seeds", "navigation", "‖Δh‖/‖h‖", "KL, nats"])]
+    for name, method in found.items():
+        for where, chosen in method["by_layer"].items():
+            figures = ("navigation", "relative_norm", "kl")
+            side = (number(chosen[figure]["over_seeds"]["iqm"][0]) for figure in figures)
+            lines.append(row([f"{name}, {where}", told(chosen["selectivity"]), spread(chosen), *side]))
+    return "\n".join(lines)
 
 
 def when(variants: dict[str, Any]) -> str:

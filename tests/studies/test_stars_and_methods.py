@@ -95,6 +95,13 @@ def test_a_method_is_told_of_by_the_best_rung_within_the_budget_on_tuning_levels
                 continue
             best = max(row["tuning_selectivity"] for row in allowed)
             assert told in [row["selectivity"] for row in allowed if row["tuning_selectivity"] == best]
+    layers = variant["methods"]["corner"]["top right vector"]["by_layer"]
+    assert {where.partition(", ")[2] for where in layers} == {"added", "subtracted"}
+    assert all(
+        not where.endswith("added")
+        for where in variant["methods"]["corner"]["top right subspace"]["by_layer"]
+    )
+    assert variant["methods"]["corner"]["early stopping"]["by_layer"] == {}
     names = set(variant["methods"]["corner"])
     assert {
         "temporal SVD, tuned",
@@ -116,7 +123,7 @@ def test_the_report_of_methods_has_a_curve_for_each_kind_of_budget(methods: Path
         "change of the value on training levels (root mean square) at most",
         "navigation kept, at least",
     )
-    for title in titles:
+    for title in (*titles, "Edits of activations by layer"):
         assert title in page
     assert "Cliff&#39;s δ, of the best against it" in page or "Cliff's δ, of the best against it" in page
     assert 'id="mazes-default-worst"' in page
