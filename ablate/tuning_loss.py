@@ -12,7 +12,7 @@ from .judge import Judge, check_goal
 class TuningLoss:
     """Retention of the goal to remove + mean lost retention of the goals to keep + weighted lost of the guards.
 
-    Each is counted from 0 up. 0 is a clean cut, 1 the trained agent.
+    Each is counted from 0 up, a guard's from its floor down. 0 is a clean cut, 1 the trained agent.
 
     Args:
         judges: of tuning units, which no result may be reported on.

@@ -120,7 +120,8 @@ def _ranked(variant: dict[str, Any]) -> tuple[str, list[tuple[int, float]]]:
     if not tuned:
         learned = [variant["measure_values"][measure] for measure in variant["goals"]]
         scores = {seed: list(of_seed) for seed, *of_seed in zip(variant["seeds"], *learned, strict=True)}
-    means = [(seed, sum(values) / len(values)) for seed, values in scores.items() if values]
+    whole = max(map(len, scores.values()))  # a seed that lacks a cut does not compare
+    means = [(seed, sum(values) / len(values)) for seed, values in scores.items() if len(values) == whole]
     of = "selectivity of its tuned cuts" if tuned else " and ".join(variant["goals"])
     return f"Mean {of}", sorted(means, key=lambda pair: pair[1])
 

@@ -82,7 +82,7 @@ def _after(variants: dict[str, Any]) -> Section:
     if blind:
         caption = (
             "The agent that cannot see one thing, its planes' weights in the first layer at 0: what it still finds it "
-            "finds on its way. A cut that takes the seeking and nothing else has this selectivity."
+            "finds on its way. A cut that takes the seeking and nothing else would be as selective; more is avoiding."
         )
         retained = next(of for variant in variants.values() for of in variant["blind"].values())["retention"]
         headings = ["variant, goal", "selectivity", *(f"retention of {name}" for name in retained)]

@@ -39,8 +39,8 @@ ROBUSTNESS = Study(
         },
         "n13": _world(size=13, corner_size=7),
     },
-    seeds="6-8",  # of which `cut` has the default agents
-    # Half of the levels and of the tuning of `cut`: many worlds, and their order is the question.
+    seeds="6-8",
+    # Half of the levels of `cut` and less tuning: many worlds, and their order is the question.
     ablate=AblateSettings(
         levels=200,
         draws=1,

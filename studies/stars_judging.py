@@ -4,6 +4,7 @@ Three ways to ask. *Gradients*: the angle between the span of the star's gradien
 means in every module, beside two draws of levels for one measure (what "the same thing" looks like) and random
 subspaces (what "nothing in common" looks like). *Activations*: the same of the vectors that a star, or a cheese, adds
 to a layer. *Transfer*: doses tuned to remove one goal with no care for the other: does the other go as well?
+Beside them what cuts are measured by: the best checkpoint, and the agent that cannot see one of the things.
 """
 
 from collections.abc import Sequence
@@ -184,8 +185,8 @@ def _early_stopping(
 def _blind(judged: Judged, reported: Judge, goals: Sequence[Goal]) -> dict[str, Any]:
     """Goal → the agent that cannot see its thing: the first layer's weights of the planes it alone shows on are 0.
 
-    What it reaches all the same it finds on its way: a cut that takes the seeking and nothing else leaves as much. A
-    thing without a plane of its own has no entry.
+    What it reaches all the same it finds on its way; a cut that leaves less has taught it to avoid the thing. A thing
+    without a plane of its own has no entry.
     """
     world, network = judged.run.settings.world, judged.run.network()
     planes = plane_names(world)

@@ -71,7 +71,7 @@ def _blind(runs: Sequence[RunResult]) -> dict[str, Any]:
 
 
 def _common(runs: Sequence[RunResult]) -> dict[str, Any]:
-    """Every figure of `judge_stars` over seeds."""
+    """Every figure of `COMMON` over seeds."""
     there = [
         {name: found for name, found in run.judged.items() if name in COMMON} for run in runs if run.judged
     ]

@@ -229,6 +229,8 @@ def _left(variants: dict[str, Any]) -> str:
 def _unseen(variants: dict[str, Any]) -> str:
     """Agents that cannot see one thing: what a cut leaves that takes the seeking and nothing else."""
     found = {name: variant["blind"] for name, variant in variants.items() if variant["blind"]}
+    if not found:
+        return ""
     retained = next(iter(variants.values()))["retained"]
     names = ("selectivity (95 %)", *retained, "‖Δθ‖/‖θ−θ₀‖")
     lines = [header(["variant, unseen", *names])]
@@ -288,6 +290,8 @@ def _activations(variants: dict[str, Any]) -> str:
         for name, variant in variants.items()
         if (layers := variant["common"]["activations"].get("layers"))
     }
+    if not found:
+        return ""
     layers = list(next(iter(found.values())))
     of = ("star and cheese", "one thing, other mazes")
     lines = [header(["variant", *(f"{layer}: {one}" for layer in layers for one in of)])]
