@@ -127,7 +127,7 @@ def tune_doses(
     Raises:
         ValueError: the goal names a measure that the judges do not take.
     """
-    loss_of = TuningLoss(judges, goal)
+    loss_of = TuningLoss(judges, goal, settings.guard_floor)
     # `cut_parameters`, with the product that no dose changes taken once.
     moved = theta - theta_0
     along, length = vectors @ moved, moved.norm()
@@ -139,8 +139,7 @@ def tune_doses(
         judge = judges[step % len(judges)]
         network = in_precision(judge.network_at(theta - step_back), settings.precision, judge.device)
         measured = judge.surrogate_network(network, goal.measures)
-        loss = loss_of(measured, settings.guarding_at(step), settings.guard_floor)
-        return loss, step_back.norm() / length
+        return loss_of(measured, settings.guarding_at(step)), step_back.norm() / length
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
     return optimised_doses(shape, at, settings, on_step=on_step)

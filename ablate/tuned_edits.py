@@ -34,7 +34,7 @@ def tune_projection(
         settings: how.
     """
     judge = judges[0]
-    loss_of = TuningLoss(judges, goal)
+    loss_of = TuningLoss(judges, goal, settings.guard_floor)
     values = judge.parameters_at(judge.theta)
     rows, _ = as_rows(activations, cut.vectors.shape[1])
     rows = rows.reshape(-1, rows.shape[-1])
@@ -45,7 +45,6 @@ def tune_projection(
     def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
         network = EditedNetwork(judge.network, {layer: replace(cut, dose=doses)}, values)
         measured = judges[step % len(judges)].surrogate_network(network, goal.measures)
-        loss = loss_of(measured, settings.guarding_at(step), settings.guard_floor)
-        return loss, ((doses.square() * along).sum() + 1e-20).sqrt()
+        return loss_of(measured, settings.guarding_at(step)), ((doses.square() * along).sum() + 1e-20).sqrt()
 
     return replace(cut, dose=optimised_doses((len(cut.vectors),), at, settings))

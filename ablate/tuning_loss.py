@@ -17,14 +17,15 @@ class TuningLoss:
     Args:
         judges: of tuning units, which no result may be reported on.
         goal: what to remove, keep and guard.
+        guard_floor: the retention that guards are pressed up to.
 
     Raises:
         ValueError: the goal names a measure that the judges do not take.
     """
 
-    def __init__(self, judges: Sequence[Judge], goal: Goal):
+    def __init__(self, judges: Sequence[Judge], goal: Goal, guard_floor: float = 1.0):
         check_goal(goal, judges[0].behaviour)
-        self.goal, self._ends = goal, _ends(judges, goal)
+        self.goal, self.guard_floor, self._ends = goal, guard_floor, _ends(judges, goal)
 
     def retention(self, measured: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Retention of every measure that the goal names, from the surrogates per unit; differentiable."""
@@ -36,17 +37,15 @@ class TuningLoss:
             for name, (low, high) in self._ends.items()
         }
 
-    def __call__(
-        self, measured: Mapping[str, Tensor], guarding: float = 1.0, guard_floor: float = 1.0
-    ) -> Tensor:
+    def __call__(self, measured: Mapping[str, Tensor], guarding: float = 1.0) -> Tensor:
         """The loss of an agent, from its surrogates name → (units,); differentiable.
 
-        The weights of the guards are taken `guarding` times, of what they lack of a retention of `guard_floor`.
+        The weights of the guards are taken `guarding` times.
         """
         kept, goal = self.retention(measured), self.goal
         loss = kept[goal.remove].relu() + torch.stack([(1 - kept[name]).relu() for name in goal.keep]).mean()
         for name, weight in goal.guard.items():
-            loss = loss + guarding * weight * (guard_floor - kept[name]).relu()
+            loss = loss + guarding * weight * (self.guard_floor - kept[name]).relu()
         return loss
 
 

@@ -14,6 +14,11 @@ Missing = tuple[str, str]
 """What is left out and why, and the command that makes it."""
 
 
+def anchor_of(*words: str) -> str:
+    """The anchor of a section on something of these names; names of variants may hold dots."""
+    return "-".join(words).replace(".", "-")
+
+
 @dataclass(frozen=True)
 class Plot:
     """One plotly figure, so many pixels high."""

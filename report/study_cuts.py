@@ -3,7 +3,7 @@
 from typing import Any
 
 from .inputs import dig
-from .page import Exhibit, Section, Table
+from .page import Exhibit, Section, Table, anchor_of
 from .study_figures import TESTED, Cloud, Row, learning_curves, points, scatter, spread, tested
 from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
 
@@ -152,9 +152,12 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
         f"{variant['goals'][side]} stands for the goal to remove, {variant['goals'][1 - side]} for the one to keep; "
         "navigation should stay."
     )
-    anchor = f"{name}-{goal}".replace(".", "-")
     return Section(
-        anchor, f"{name}: remove {goal}", lead, exhibits, [Table(caption, headings, rows, wide=True)]
+        anchor_of(name, goal),
+        f"{name}: remove {goal}",
+        lead,
+        exhibits,
+        [Table(caption, headings, rows, wide=True)],
     )
 
 

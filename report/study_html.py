@@ -12,7 +12,7 @@ from . import study_cuts, study_methods, study_robustness, study_stars, study_ti
 from .html import page_html
 from .maze_gallery import gallery
 from .maze_inputs import MazeInputs
-from .page import Page, Section
+from .page import Page, Section, anchor_of
 from .prose import WORDS
 from .style import count, decimal, duration
 
@@ -101,10 +101,9 @@ def _galleries(results: dict[str, Any]) -> list[Section]:
             if not (directory / "config.json").exists():
                 continue
             section = gallery(MazeInputs.of(directory))
-            anchor = f"mazes-{name}-{word}".replace(".", "-")
             title = f"In the mazes: the {word} seed{of_variant}, {seed}"
             lead = f"{told} {decimal(score)}. {section.lead}"
-            sections.append(replace(section, anchor=anchor, title=title, lead=lead))
+            sections.append(replace(section, anchor=anchor_of("mazes", name, word), title=title, lead=lead))
             if len(ranked) == 1:
                 break
     return sections
@@ -113,13 +112,12 @@ def _galleries(results: dict[str, Any]) -> list[Section]:
 def _ranked(variant: dict[str, Any]) -> tuple[str, list[tuple[int, float]]]:
     """What seeds are ranked by, and their scores, the worst first: by their tuned cuts, or by what they learned."""
     tuned = [cut for cut in variant.get("cuts", ()) if cut["selection"] == "tuned"]
-    scores: dict[int, list[float]] = {seed: [] for seed in variant["seeds"]}
-    for cut in tuned:
-        for seed, value in zip(cut["seeds"], cut["selectivity"]["values"], strict=True):
-            scores[seed].append(value)
-    if not tuned:
-        learned = [variant["measure_values"][measure] for measure in variant["goals"]]
-        scores = {seed: list(of_seed) for seed, *of_seed in zip(variant["seeds"], *learned, strict=True)}
+    figures = [(cut["seeds"], cut["selectivity"]["values"]) for cut in tuned]
+    figures = figures or [(variant["seeds"], variant["measure_values"][name]) for name in variant["goals"]]
+    scores: dict[int, list[float]] = {}
+    for seeds, values in figures:
+        for seed, value in zip(seeds, values, strict=True):
+            scores.setdefault(seed, []).append(value)
     whole = max(map(len, scores.values()))  # a seed that lacks a cut does not compare
     means = [(seed, sum(values) / len(values)) for seed, values in scores.items() if len(values) == whole]
     of = "selectivity of its tuned cuts" if tuned else " and ".join(variant["goals"])

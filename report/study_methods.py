@@ -4,7 +4,7 @@ from typing import Any
 
 from ..studies.methods_summary import NATS, NAVIGATION, NORM, NORMS, VALUES, WAYS
 from .inputs import dig
-from .page import Exhibit, Section, Table
+from .page import Exhibit, Section, Table, anchor_of
 from .study_cuts import learned
 from .study_figures import TESTED, Line, Row, iqm, lines, points, tested
 from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
@@ -105,7 +105,7 @@ def _goal(name: str, variant: dict[str, Any], goal: str, colour: str) -> Section
         caption = f"The selectivity that can be reached as a function of {title}. Thick: median over seeds."
         exhibits.append(Exhibit(caption, [lines(drawn, budgets, (title, "selectivity"), log=log)]))
     return Section(
-        f"{name}-{goal}".replace(".", "-"),
+        anchor_of(name, goal),
         f"{name}: remove {goal}",
         "Every method makes a ladder of changes, from small to large. Which rung is taken is decided on tuning levels.",
         exhibits,
@@ -145,10 +145,7 @@ def _table(methods: dict[str, Any], budget: str, told: str) -> Table:
                 name,
                 [
                     iqm(chosen["selectivity"]),
-                    *(
-                        _middle(chosen, figure)
-                        for figure in ("navigation", "relative_norm", "kl", "value_error")
-                    ),
+                    *_side_effects(chosen),
                     str(chosen["nothing_allowed"]),
                     *tested(behind),
                 ],
@@ -165,7 +162,7 @@ def _layers(methods: dict[str, Any]) -> list[Table]:
             f"{name}, {where}",
             [
                 iqm(chosen["selectivity"]),
-                *(_middle(chosen, figure) for figure in ("navigation", "relative_norm", "kl", "value_error")),
+                *_side_effects(chosen),
             ],
         )
         for name, method in methods.items()
@@ -176,6 +173,10 @@ def _layers(methods: dict[str, Any]) -> list[Table]:
         "Edits of activations by layer, at any length, the rung chosen on tuning levels; figures as above."
     )
     return [Table(caption, headings, rows, wide=True)] if rows else []
+
+
+def _side_effects(chosen: dict[str, Any]) -> list[str]:
+    return [_middle(chosen, figure) for figure in ("navigation", "relative_norm", "kl", "value_error")]
 
 
 def _middle(chosen: dict[str, Any], figure: str) -> str:

@@ -192,15 +192,14 @@ def _blind(judged: Judged, reported: Judge, goals: Sequence[Goal]) -> dict[str, 
     planes = plane_names(world)
     start, stop, shape = next(iter(parameter_layout(network).values()))
     entries = torch.arange(start, stop).view(shape[0], len(planes), -1)  # of a kernel, or of a whole picture
+    shown = [{thing.name for thing in world.things if plane in thing.planes} for plane in planes]
     found = {}
     for goal in goals:
-        looks = [set(thing.planes) for thing in world.things if thing.name == goal.name]
-        others = [set(thing.planes) for thing in world.things if thing.name != goal.name]
-        own = sorted(set().union(*looks) - set().union(*others), key=planes.index)
+        own = [place for place, names in enumerate(shown) if names == {goal.name}]
         if not own:
             continue
         theta = reported.theta.clone()
-        theta[entries[:, [planes.index(plane) for plane in own]].flatten()] = 0
+        theta[entries[:, own].flatten()] = 0
         verdict = reported.judge(theta)
         found[goal.name] = {
             "measures": verdict.measures,

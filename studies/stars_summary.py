@@ -72,9 +72,7 @@ def _blind(runs: Sequence[RunResult]) -> dict[str, Any]:
 
 def _common(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Every figure of `COMMON` over seeds."""
-    there = [
-        {name: found for name, found in run.judged.items() if name in COMMON} for run in runs if run.judged
-    ]
+    there = [{name: run.judged[name] for name in COMMON} for run in runs if run.judged]
     return _merged(there) if there else {}
 
 

@@ -59,6 +59,13 @@ def cells_of(entry: dict[str, Any], retained: list[str]) -> list[str]:
     ]
 
 
+def tested(compared: dict[str, Any] | None) -> tuple[str, str, str]:
+    """Median difference, Cliff's δ and p (Holm) of a paired comparison; empty where there is none."""
+    if compared is None:
+        return "", "", ""
+    return interval(compared["difference"]), number(compared["cliffs_delta"]), number(compared["holm_p"], 3)
+
+
 def cuts(variant: dict[str, Any]) -> str:
     retained = variant["retained"]
     names = ["selectivity, median", "interquartile mean (95 %)", "seeds", *retained, "‖Δθ‖/‖θ−θ₀‖"]
@@ -74,13 +81,8 @@ def cuts(variant: dict[str, Any]) -> str:
             ]
             lines.append(row(["the cut", *cells_of(cut, retained), "", ""]))
             for control in cut["controls"]:
-                compared = cut["comparisons"].get(control["name"])
-                tested = (
-                    ("", "")
-                    if compared is None
-                    else (number(compared["cliffs_delta"]), number(compared["holm_p"], 3))
-                )
-                lines.append(row([control["name"], *cells_of(control, retained), *tested]))
+                _, *apart = tested(cut["comparisons"].get(control["name"]))
+                lines.append(row([control["name"], *cells_of(control, retained), *apart]))
     return "\n".join(lines)
 
 
@@ -102,12 +104,7 @@ def methods(variant: dict[str, Any]) -> str:
             side = (
                 number(free[figure]["over_seeds"]["iqm"][0]) for figure in ("navigation", "kl", "value_error")
             )
-            behind = free["behind_the_best"]
-            ahead = (
-                ("", "")
-                if behind is None
-                else (interval(behind["difference"]), number(behind["cliffs_delta"]))
-            )
+            *ahead, _ = tested(free["behind_the_best"])
             cells = [name, told(free["selectivity"]), spread(free), *ahead, *side]
             cells += [told(kept["selectivity"]), spread(kept)]
             lines.append(row(cells))

@@ -202,7 +202,7 @@ def test_a_guard_counts_as_often_as_is_said(agent) -> None:
     with torch.no_grad():
         measured = of.surrogate(theta_0)
     left_out, once, twice = (float(loss(measured, guarding)) for guarding in (0.0, 1.0, 2.0))
-    half_way = float(loss(measured, guard_floor=0.5))
+    half_way = float(TuningLoss([of], GOALS["corner"], guard_floor=0.5)(measured))
     # The untrained agent has lost all of it, and of the goal to keep.
     assert (left_out, once, twice) == pytest.approx((1, 1 + guard, 1 + 2 * guard))
     assert half_way == pytest.approx(1 + 0.5 * guard)
