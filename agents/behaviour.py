@@ -6,7 +6,7 @@ steps backwards in time. All of it is differentiable in the parameters.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -33,10 +33,16 @@ def uniform_policy(seen: Tensor, num_actions: int = NUM_ACTIONS) -> Tensor:
     return torch.full((len(seen), num_actions), 1 / num_actions, device=seen.device)
 
 
-def action_probabilities(policy: Policy, graph: StateGraph) -> Tensor:
-    """π(a | state) on every level, (L, S, 4): one forward pass per state."""
-    batches = [policy(planes) for planes in graph.observations(_FORWARD_BATCH)]
-    return torch.cat(batches).view(*graph.real.shape, NUM_ACTIONS)
+def action_probabilities(policy: Policy, graph: StateGraph, asked: Tensor | None = None) -> Tensor:
+    """π(a | state) on every level, (L, S, 4): one forward pass per state.
+
+    Of states `asked` alone where they are given, (L, S) bool, and 0 elsewhere.
+    """
+    found = torch.cat([policy(planes) for planes in graph.observations(_FORWARD_BATCH, asked)])
+    if asked is not None:
+        places = asked.view(-1).nonzero().squeeze(1)
+        found = found.new_zeros(asked.numel(), NUM_ACTIONS).index_copy(0, places, found)
+    return found.view(*graph.real.shape, NUM_ACTIONS)
 
 
 def hitting_probabilities(
@@ -114,9 +120,7 @@ def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
     horizon = graph.levels.size
     count, width, _ = policy.shape
     flat = _flat(graph.next)
-    ways = graph.real & ~graph.acting
-    if graph.levels.world.corner_is_goal:
-        ways &= ~graph.event(Event("corner"))
+    ways = _ways(graph)
     walking, starts = ways.to(policy.dtype), (ways & graph.initial).to(policy.dtype)
     finds = policy * (~graph.bumps).to(policy.dtype)
     stays, all_finds = (policy - finds).sum(-1, keepdim=True), finds.sum(-1, keepdim=True)
@@ -132,6 +136,12 @@ def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
         moves = walking * (1 + (policy * moves_after).sum(-1))
         found = walking[:, :, None] * (clean + (finds * found_after).sum(-1, keepdim=True) + stays * found)
     return (starts * found[:, :, NUM_ACTIONS]).sum(1) / (starts * moves).sum(1)
+
+
+def _ways(graph: StateGraph) -> Tensor:
+    """Where walks that navigation is told of go on, (L, S) bool."""
+    ways = graph.real & ~graph.acting
+    return ways & ~graph.event(Event("corner")) if graph.levels.world.corner_is_goal else ways
 
 
 def measured_levels(world: World, count: int, *, seed: int, split: Split) -> dict[str, Levels]:
@@ -166,6 +176,7 @@ class ExactBehaviour:
     world: World
     graphs: Mapping[str, StateGraph]
     horizon: int
+    _walks: dict[str, "_Walk"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of_world(
@@ -203,35 +214,50 @@ class ExactBehaviour:
         )
 
     def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
-        """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is."""
-        return self._answered(
-            lambda graph: _Walker(action_probabilities(policy, graph), graph, self.horizon), only
-        )
+        """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is.
+
+        The policy is asked in no state that the walks of these measures cannot be in.
+        """
+
+        def walker_of(graph: StateGraph, asked: Tensor) -> _Walker:
+            return _Walker(action_probabilities(policy, graph, asked), graph, self.horizon)
+
+        return self._answered(walker_of, only)
 
     def best(self) -> dict[str, Tensor]:
         """What the best walker gives on every level, for each measure a walker of its own."""
-        return self._answered(lambda graph: _BestWalker(graph, self.horizon))
+        return self._answered(lambda graph, asked: _BestWalker(graph, self.horizon))
 
     def _answered(
-        self, walker_of: Callable[[StateGraph], "_Walker | _BestWalker"], only: Collection[str] | None = None
+        self,
+        walker_of: Callable[[StateGraph, Tensor], "_Walker | _BestWalker"],
+        only: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         wanted = [m for m in self.world.measures if only is None or m.name in only]
         for graph in {id(self.graphs[m.levels]): self.graphs[m.levels] for m in wanted}.values():
             measures = [m for m in wanted if self.graphs[m.levels] is graph]
-            walker = walker_of(graph)
+            walks = {m.name: self._walk(m) for m in measures}
+            walker = walker_of(graph, torch.stack([walk.asked for walk in walks.values()]).any(0))
             reach = [m for m in measures if m.kind == "reach"]
             if reach:
-                targets, avoided = zip(*(_question(m, graph) for m in reach), strict=True)
-                reached = walker.reached(torch.stack(targets), torch.stack(avoided))
+                targets, avoided = (
+                    torch.stack([getattr(walks[m.name], ends) for m in reach]) for ends in ("target", "avoid")
+                )
+                reached = walker.reached(targets, avoided)
                 found |= {m.name: _from_start(m, graph, row) for m, row in zip(reach, reached, strict=True)}
             for measure in measures:
                 if measure.kind == "reward":
-                    over = graph.over if measure.ends else torch.zeros_like(graph.over)
-                    found[measure.name] = _from_start(measure, graph, walker.paid(over)) / measure.most
+                    paid = walker.paid(walks[measure.name].avoid)
+                    found[measure.name] = _from_start(measure, graph, paid) / measure.most
                 elif measure.kind == "navigation":
                     found[measure.name] = walker.navigation()
         return {measure.name: found[measure.name] for measure in wanted}
+
+    def _walk(self, measure: Measure) -> "_Walk":
+        if measure.name not in self._walks:
+            self._walks[measure.name] = _walk(measure, self.graphs[measure.levels])
+        return self._walks[measure.name]
 
 
 class _Walker:
@@ -262,22 +288,42 @@ class _BestWalker:
         return torch.ones(len(self.graph), device=self.graph.device)
 
 
-def _question(measure: Measure, graph: StateGraph) -> tuple[Tensor, Tensor]:
-    """What a measure asks to reach and to avoid, both (L, S) bool."""
-    assert measure.target is not None
-    target = graph.event(measure.target)
+@dataclass(frozen=True)
+class _Walk:
+    """Where the walks that a measure is told of end, and where they can be before; each (L, S) bool.
+
+    Attributes:
+        target: they end there, as asked for.
+        avoid: they end there.
+        asked: they can be there and go on.
+    """
+
+    target: Tensor
+    avoid: Tensor
+    asked: Tensor
+
+
+def _walk(measure: Measure, graph: StateGraph) -> _Walk:
+    if measure.kind == "navigation":
+        ways = _ways(graph)
+        return _Walk(torch.zeros_like(ways), ~ways, graph.visited(graph.initial, ways))
     avoid = graph.over.clone() if measure.ends else torch.zeros_like(graph.over)
+    target = torch.zeros_like(avoid) if measure.target is None else graph.event(measure.target)
     if measure.avoid is not None:
         avoid |= graph.event(measure.avoid)
-    return target, avoid & ~target
+    avoid &= ~target
+    return _Walk(target, avoid, graph.visited(_starts(measure, graph), ~target & ~avoid))
+
+
+def _starts(measure: Measure, graph: StateGraph) -> Tensor:
+    """The states that a walk starts in, one of them on each level or any of several, (L, S) bool."""
+    return graph.start > 0 if measure.start == "start" else graph.corner
 
 
 def _from_start(measure: Measure, graph: StateGraph, values: Tensor) -> Tensor:
-    """The value (L, S) at the mouse's start, or its mean over the corner region; (L,)."""
-    if measure.start == "start":
-        return (values * graph.start).sum(-1)
-    region = graph.corner.to(values.dtype)
-    return (values * region).sum(-1) / region.sum(-1)
+    """The mean of values (L, S) over the states that a walk starts in, (L,)."""
+    starts = _starts(measure, graph).to(values.dtype)
+    return (values * starts).sum(-1) / starts.sum(-1)
 
 
 def _flat(following: Tensor) -> Tensor:

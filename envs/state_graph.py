@@ -150,26 +150,46 @@ class StateGraph:
         """Which states are on a cell of something that acts, (L, S) bool."""
         return self._sets != 0
 
-    def observations(self, batch: int) -> Iterator[Tensor]:
-        """What an agent sees in each of the L · S states, padding included, (≤ batch, C, n, n) uint8 at a time."""
+    def visited(self, starts: Tensor, going_on: Tensor) -> Tensor:
+        """Which states of `going_on` walks from `starts` can come to, if they end wherever it is False; (L, S) bool.
+
+        Args:
+            starts: (L, S) bool.
+            going_on: (L, S) bool.
+        """
+        first = torch.arange(len(self), device=self.device)[:, None, None] * self.next.shape[1]
+        following = (self.next + first).flatten(0, 1)
+        found = starts & going_on
+        frontier = found.view(-1).nonzero().squeeze(1)
+        while len(frontier):
+            reached = torch.zeros_like(found)
+            reached.view(-1)[following[frontier].view(-1)] = True
+            reached &= going_on & ~found
+            found |= reached
+            frontier = reached.view(-1).nonzero().squeeze(1)
+        return found
+
+    def observations(self, batch: int, of: Tensor | None = None) -> Iterator[Tensor]:
+        """What an agent sees in each of the L · S states, padding included, (≤ batch, C, n, n) uint8 at a time.
+
+        Of some states alone where a mask (L, S) bool is given, in the same order.
+        """
         size, states = self.levels.size, self.cell.numel()
         if self._kept is None and states * self._painter.planes * size**2 <= _KEPT_BYTES:
-            self._kept = torch.cat(list(self._painted(states)))
-        yield from self._painted(batch) if self._kept is None else self._kept.split(batch)
+            self._kept = torch.cat(list(self._painted(torch.arange(states, device=self.device), states)))
+        if self._kept is not None:
+            yield from (self._kept if of is None else self._kept[of.view(-1)]).split(batch)
+        else:
+            chosen = torch.ones_like(self.real) if of is None else of
+            yield from self._painted(chosen.view(-1).nonzero().squeeze(1), batch)
 
-    def _painted(self, batch: int) -> Iterator[Tensor]:
+    def _painted(self, states: Tensor, batch: int) -> Iterator[Tensor]:
         size = self.levels.size
-        level = torch.arange(len(self), device=self.device).repeat_interleave(self.cell.shape[1])
-        for part in zip(
-            level.split(batch),
-            self.progress.view(-1).split(batch),
-            self.cell.view(-1).split(batch),
-            strict=True,
-        ):
-            levels, progress, cell = part
-            painted = self._painter.paint(levels, progress)
-            painted.scatter_(1, (cell + MOUSE * size**2)[:, None], 1)
-            yield painted.view(len(levels), -1, size, size)
+        for part in states.split(batch):
+            level = part // self.cell.shape[1]
+            painted = self._painter.paint(level, self.progress.view(-1)[part])
+            painted.scatter_(1, (self.cell.view(-1)[part] + MOUSE * size**2)[:, None], 1)
+            yield painted.view(len(part), -1, size, size)
 
     def _at(self, name: str) -> Tensor:
         levels = self.levels

@@ -16,63 +16,72 @@ def sections(results: dict[str, Any]) -> list[Section]:
     """In reading order: what is left after removal, one thing or two, then the cuts of every variant."""
     variants = results["summary"]["variants"]
     learned, *cuts = study_cuts.sections(results)
-    return [learned, _after(variants), _common(variants), *cuts]
+    goals = next(iter(variants.values()))["after"]
+    return [learned, *(_after(variants, goal) for goal in goals), _blind(variants), _common(variants), *cuts]
 
 
 def findings(results: dict[str, Any]) -> list[str]:
-    """Of each variant what is left of star and cheese after the treatment that parts them most."""
+    """Of each variant and goal what is left of both after the treatment that parts them most."""
     told = []
     for name, variant in results["summary"]["variants"].items():
-        after = variant["after"]
-        best = max(after, key=lambda of: after[of]["gap"]["over_seeds"]["iqm"][0])
-        told.append(
-            f"{name}, {len(variant['seeds'])} seeds: star and cheese part most by {TREATMENTS[best]}; then "
-            f"{iqm(after[best]['star'])} of the stars and {iqm(after[best]['cheese'])} of the cheese are reached "
-            f"({iqm(after['nothing']['star'])} and {iqm(after['nothing']['cheese'])} before)."
-        )
+        for goal, after in variant["after"].items():
+            best = max(after, key=lambda of: after[of]["gap"]["over_seeds"]["iqm"][0])
+            reached = " and ".join(f"the {of} {iqm(after[best][of])}" for of in variant["after"])
+            before = " and ".join(iqm(after["nothing"][of]) for of in variant["after"])
+            told.append(
+                f"{name}, {len(variant['seeds'])} seeds, remove {goal}: the two part most by {TREATMENTS[best]}; then "
+                f"is reached {reached} ({before} before)."
+            )
     return told
 
 
-def _after(variants: dict[str, Any]) -> Section:
-    exhibits, tables = [], []
+def _after(variants: dict[str, Any], goal: str) -> Section:
+    afters = {name: variant["after"][goal] for name, variant in variants.items()}
+    (kept,) = (of for of in next(iter(variants.values()))["after"] if of != goal)
+    goals, ahead = sorted((goal, kept), reverse=True), f"{kept} − {goal}"
+    exhibits = []
     for treatment, told in TREATMENTS.items():
         rows = [
             Row(
                 name,
-                variant["after"][treatment]["seeds"],
-                variant["after"][treatment]["gap"]["values"],
-                dig(variant["after"][treatment]["gap"], "over_seeds", "iqm"),
+                after[treatment]["seeds"],
+                after[treatment]["gap"]["values"],
+                dig(after[treatment]["gap"], "over_seeds", "iqm"),
                 _COLOURS[treatment],
             )
-            for name, variant in variants.items()
-            if treatment in variant["after"]
+            for name, after in afters.items()
+            if treatment in after
         ]
         if rows:
-            caption = f"Cheese reached − stars reached, each alone in the maze, of {told}; a point is a seed."
-            exhibits.append(Exhibit(caption, [points(rows, "cheese − star", marks=(0.0, 1.0))]))
+            caption = (
+                f"{kept} reached − {goal} reached, each alone in the maze, of {told}; a point is a seed."
+            )
+            exhibits.append(Exhibit(caption.capitalize(), [points(rows, ahead, marks=(0.0, 1.0))]))
     table = [
-        (
-            f"{name}: {TREATMENTS[treatment]}",
-            [iqm(after[figure]) for figure in ("star", "cheese", "gap")],
-        )
-        for name, variant in variants.items()
-        for treatment, after in variant["after"].items()
+        (f"{name}: {TREATMENTS[treatment]}", [iqm(of[figure]) for figure in (*goals, "gap")])
+        for name, after in afters.items()
+        for treatment, of in after.items()
     ]
     caption = (
         "Probability to reach each, alone in the maze; interquartile means over seeds, with 95 % intervals."
     )
-    tables.append(Table(caption, ["variant, treatment", "star", "cheese", "cheese − star"], table, wide=True))
+    tables = [Table(caption, ["variant, treatment", *goals, ahead], table, wide=True)]
+    lead = "Filtering, routing and cutting compare by what agents do in the end, on levels that nothing was chosen on."
+    return Section(f"after-{goal}", f"With the {goal} removed", lead, exhibits, tables)
+
+
+def _blind(variants: dict[str, Any]) -> Section:
     returns = [
         (name, [iqm({"over_seeds": variant["measures"]["return"]})]) for name, variant in variants.items()
     ]
     caption = "What each schedule costs: the return of the trained agent, as a share of the most that its levels pay."
-    tables.append(Table(caption, ["variant", "return"], returns))
+    tables = [Table(caption, ["variant", "return"], returns)]
     blind = [
         (
             f"{name}: {goal} unseen",
             [
                 iqm(of["selectivity"]),
-                *(iqm(kept) for kept in of["retention"].values()),
+                *(iqm(of["retention"][measure]) for measure in variant["retained"]),
                 iqm(of["relative_norm"]),
             ],
         )
@@ -84,11 +93,13 @@ def _after(variants: dict[str, Any]) -> Section:
             "The agent that cannot see one thing, its planes' weights in the first layer at 0: what it still finds it "
             "finds on its way. A cut that takes the seeking and nothing else would be as selective; more is avoiding."
         )
-        retained = next(of for variant in variants.values() for of in variant["blind"].values())["retention"]
+        retained = next(iter(variants.values()))["retained"]
         headings = ["variant, goal", "selectivity", *(f"retention of {name}" for name in retained)]
         tables.append(Table(caption, [*headings, "‖Δθ‖/‖θ−θ₀‖"], blind, wide=True))
-    lead = "Filtering, routing and cutting compare by what agents do in the end, on levels that nothing was chosen on."
-    return Section("after", "With the star removed", lead, exhibits, tables)
+    lead = "What a schedule costs, and what is left where a thing cannot be seen."
+    return Section(
+        "blind", "What schedules cost, and agents that are blind to one thing", lead, tables=tables
+    )
 
 
 def _common(variants: dict[str, Any]) -> Section:

@@ -13,7 +13,6 @@ from ..ablate.maze_cuts import AblateSettings
 from ..ablate.maze_goals import maze_goals
 from ..ablate.plan import Choice, PlannedCut
 from ..ablate.selection import Selection, by_part
-from ..ablate.tuned import FEW_DOSES
 from ..agents.ppo import PPOSettings
 from ..agents.routing import Routing, parameters_of_features
 from ..agents.run import Run, TrainSettings
@@ -73,8 +72,7 @@ STARS = Study(
         "look-alike": replace(BASE, world=replace(WORLD, star_looks_like_cheese=True)),
     },
     seeds="0-4",
-    # Many variants, each with more states than the default world: fewer levels and doses than `cut` has, and no
-    # choices by profile, which are that study's.
+    # Many variants: fewer levels than `cut` has, and no choices by profile, which are that study's.
     ablate=AblateSettings(
         levels=120,
         tuning_levels=400,
@@ -82,13 +80,12 @@ STARS = Study(
         curve_levels=20,
         doses=(0.0, 0.5, 1.0),
         profile_cuts=False,
-        tune=replace(FEW_DOSES, steps=120),
     ),
     recipes=part_cuts,
     recipe_names=("own features",),
     levels=120,
     judging=judge_stars,
-    judging_version=2,
+    judging_version=3,
     judging_seconds=10.0,
     summarise=summarise_stars,
 )

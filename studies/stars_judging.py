@@ -7,7 +7,7 @@ to a layer. *Transfer*: doses tuned to remove one goal with no care for the othe
 Beside them what cuts are measured by: the best checkpoint, and the agent that cannot see one of the things.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -168,18 +168,24 @@ def _activations(judged: Judged, things: Sequence[str], pairs: int) -> dict[str,
 def _early_stopping(
     judged: Judged, tuners: Sequence[Judge], reported: Judge, goals: Sequence[Goal]
 ) -> dict[str, Any]:
-    """The checkpoint where the second goal is furthest ahead of the first on tuning levels, measured on others."""
+    """Goal → the checkpoint where the other is furthest ahead of it on tuning levels, measured on others."""
     names = [goal.remove for goal in goals]
     run, every = judged.run, max(1, judged.run.last_time // CHECKPOINTS)
+    with torch.no_grad():
+        through = {
+            time: _means(tuners[0].surrogate(run.parameters_after(time), names), names)
+            for time in run.checkpoints[::every]
+        }
 
-    def ahead(time: int) -> float:
-        with torch.no_grad():
-            measured = tuners[0].surrogate(run.parameters_after(time), names)
-        return float(measured[names[1]].mean() - measured[names[0]].mean())
+    def stopped(goal: Goal) -> dict[str, Any]:
+        best = max(through, key=lambda time: through[time][goal.keep[0]] - through[time][goal.remove])
+        return {"time": best} | _means(reported.measure(run.parameters_after(best)), names)
 
-    best = max(run.checkpoints[::every], key=ahead)
-    measured = reported.measure(run.parameters_after(best))
-    return {"time": best} | {name: float(measured[name].mean()) for name in names}
+    return {goal.name: stopped(goal) for goal in goals}
+
+
+def _means(measured: Mapping[str, torch.Tensor], names: Sequence[str]) -> dict[str, float]:
+    return {name: float(measured[name].mean()) for name in names}
 
 
 def _blind(judged: Judged, reported: Judge, goals: Sequence[Goal]) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..envs.world import WorldGoal
 from .cut_summary import summarise_cuts
 from .results import RunResult, by_variant
 from .statistics import each_and_over_seeds
 
+# Each meant to remove one of the two goals.
 TREATMENTS = {
     "nothing": "the trained agent",
     "tuned": "doses tuned on behaviour",
-    "own features": "the star's own features taken back",
+    "own features": "its own features taken back",
     "early stopping": "the best checkpoint on tuning levels",
-    "blind": "the star hidden from sight",
+    "blind": "hidden from sight",
 }
 
 COMMON = ("gradients", "activations", "transfer")
@@ -27,10 +29,14 @@ def summarise_stars(results: Sequence[RunResult]) -> dict[str, Any]:
 
 
 def _after(runs: Sequence[RunResult]) -> dict[str, Any]:
-    """Treatment → both measures of the agent that has had it, over seeds: absolute, so that variants compare."""
+    """Goal to remove → treatment → both measures after it, over seeds: absolute, so that variants compare."""
+    return {goal.name: _after_removing(runs, goal) for goal in runs[0].run.settings.world.goals}
+
+
+def _after_removing(runs: Sequence[RunResult], goal: WorldGoal) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for treatment in TREATMENTS:
-        of_runs = [_treated(run, treatment) for run in runs]
+        of_runs = [_treated(run, treatment, goal) for run in runs]
         there = [(run.seed, values) for run, values in zip(runs, of_runs, strict=True) if values is not None]
         if there:
             found[treatment] = {
@@ -40,28 +46,30 @@ def _after(runs: Sequence[RunResult]) -> dict[str, Any]:
     return found
 
 
-def _treated(run: RunResult, treatment: str) -> dict[str, float] | None:
-    """Both goals' measures and the gap between them after a treatment meant to remove the first."""
-    star, cheese = run.goals
-    first = run.run.settings.world.goals[0].name
+def _treated(run: RunResult, treatment: str, goal: WorldGoal) -> dict[str, float] | None:
+    """Both goals' measures after a treatment meant to remove one of them, and how far the other is then ahead."""
+    goals = run.run.settings.world.goals
+    judged = run.judged
     if treatment == "nothing":
-        values = {name: run.measure(name) for name in (star, cheese)}
+        values = {of.measure: run.measure(of.measure) for of in goals}
     elif treatment == "early stopping":
-        values = run.judged["early_stopping"]
+        values = judged["early_stopping"][goal.name]
     elif treatment == "blind":
-        if first not in run.judged["blind"]:
+        if goal.name not in judged["blind"]:
             return None
-        values = run.judged["blind"][first]["measures"]
+        values = judged["blind"][goal.name]["measures"]
     else:
         rows = [
             row
             for row in run.ablation["rows"]
-            if row["name"] == f"{treatment}: remove {first}" and row["control_of"] is None
+            if row["name"] == f"{treatment}: remove {goal.name}" and row["control_of"] is None
         ]
         if not rows:
             return None
-        values = {name: rows[0]["measures"][name] for name in (star, cheese)}
-    return {"star": values[star], "cheese": values[cheese], "gap": values[cheese] - values[star]}
+        values = rows[0]["measures"]
+    (kept,) = (of for of in goals if of != goal)
+    ahead = values[kept.measure] - values[goal.measure]
+    return {of.name: values[of.measure] for of in goals} | {"gap": ahead}
 
 
 def _blind(runs: Sequence[RunResult]) -> dict[str, Any]:

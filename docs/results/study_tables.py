@@ -178,7 +178,7 @@ COMMON = ("star and cheese", "one goal, other levels", "random")
 def stars(variants: dict[str, Any]) -> str:
     """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
     parts = [
-        _left(variants),
+        *(_left(variants, goal) for goal in ("star", "cheese")),
         _unseen(variants),
         *(_removed(variants, goal) for goal in ("star", "cheese")),
         _in_common(variants),
@@ -208,13 +208,13 @@ def robustness(variants: dict[str, Any]) -> str:
     return "\n\n".join(["\n".join(lines), *(_removed(variants, goal) for goal in ("corner", "cheese"))])
 
 
-def _left(variants: dict[str, Any]) -> str:
-    names = ["variant", "return", *(f"{of}: star / cheese" for of in TREATMENTS), "cheese − star, tuned"]
-    lines = ["**Left after each treatment that is to remove the star**", "", header(names)]
+def _left(variants: dict[str, Any], goal: str) -> str:
+    names = ["variant", "return", *(f"{of}: star / cheese" for of in TREATMENTS), "ahead, tuned"]
+    lines = [f"**Left after each treatment that is to remove the {goal}**", "", header(names)]
     for name, variant in variants.items():
-        after = variant["after"]
+        after = variant["after"][goal]
         lefts = (
-            " / ".join(number(after[of][goal]["over_seeds"]["iqm"][0]) for goal in ("star", "cheese"))
+            " / ".join(number(after[of][thing]["over_seeds"]["iqm"][0]) for thing in ("star", "cheese"))
             if of in after
             else "–"
             for of in TREATMENTS

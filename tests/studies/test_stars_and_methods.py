@@ -45,15 +45,17 @@ def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share
     variants = read_json(stars / "results.json")["summary"]["variants"]
     assert list(variants) == ["mixed", "routed"]
     for variant in variants.values():
-        assert set(variant["after"]) == {"nothing", "tuned", "own features", "early stopping", "blind"}
-        # Who cannot see stars walks mazes without one as before.
-        assert variant["after"]["blind"]["cheese"] == variant["after"]["nothing"]["cheese"]
-        assert variant["after"]["blind"]["star"] != variant["after"]["nothing"]["star"]
-        assert variant["blind"]["star"]["selectivity"]["over_seeds"]["seeds"] == 2
-        for after in variant["after"].values():
-            assert after["seeds"] == [0, 1]
-            gaps = [c - s for c, s in zip(after["cheese"]["values"], after["star"]["values"], strict=True)]
-            assert after["gap"]["values"] == pytest.approx(gaps)
+        for removed, kept in (("star", "cheese"), ("cheese", "star")):
+            after = variant["after"][removed]
+            assert set(after) == {"nothing", "tuned", "own features", "early stopping", "blind"}
+            # Who cannot see stars walks mazes without one as before.
+            assert after["blind"][kept] == after["nothing"][kept]
+            assert after["blind"][removed] != after["nothing"][removed]
+            assert variant["blind"][removed]["selectivity"]["over_seeds"]["seeds"] == 2
+            for treated in after.values():
+                assert treated["seeds"] == [0, 1]
+                pairs = zip(treated[kept]["values"], treated[removed]["values"], strict=True)
+                assert treated["gap"]["values"] == pytest.approx([k - r for k, r in pairs])
         angles = variant["common"]["gradients"]["angles"]
         # Random subspaces of so many parameters are next to orthogonal; one measure's on other levels are not.
         assert min(angle["over_seeds"]["least"] for angle in angles["random"]) > 60
@@ -62,6 +64,7 @@ def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share
     page = (stars / "report.html").read_text()
     assert "One thing or two?" in page
     assert "With the star removed" in page
+    assert "With the cheese removed" in page
     assert {f'id="mazes-{name}-{seed}"' in page for name in variants for seed in ("typical", "worst")} == {
         True
     }
