@@ -32,6 +32,8 @@ OnRow = Callable[[str], None]
 Make = Callable[[], dict[str, Any]]
 # Units of tuning come in batches: a step on a quarter of them costs a quarter, and takes as good a direction.
 TUNING_BATCHES = 4
+# Goals whose doses are tuned at once: the directions are read for both, and no more are lost if it is killed.
+_TOGETHER = 2
 
 
 class Ablation(ABC):
@@ -75,6 +77,7 @@ class Ablation(ABC):
                     f"parameters: give a lens's directions of this network"
                 )
         self.vectors, self.tuned_among = vectors_of(directions), directions
+        self._doses: dict[tuple[str, str], list[Any]] = {}
 
     def others_tuned_among(self) -> Directions | None:
         """What `tuned_among` is, of the other seed."""
@@ -143,7 +146,7 @@ class Ablation(ABC):
         if plan.choose is not None:
             return chosen_cut(plan, plan.choose, self.directions, self.other, about_other)
         name, among = f"doses | {plan.name}", self.span_of(tuned=True)
-        written = done(name, lambda: {"doses": self._tune(among, plan.goal)})["doses"]
+        written = done(name, lambda: {"doses": self._tuned("found", among, plan.goal)})["doses"]
         moved, other = self.theta - self.theta_0, self.others_tuned_among()
         doses = torch.tensor(written)
         parts = self.judge.parts_of(doses)
@@ -210,13 +213,20 @@ class Ablation(ABC):
         """The same tuning over as many random pieces of the same norms: is it the directions or the tuning?"""
         seed = self.settings.seed
         pieces = self.random_pieces(seed)
-        written = self._tune(pieces, goal)
+        written = self._tuned("random", pieces, goal)
         recipe = {"control": "tuned random", "seed": seed, "directions": len(pieces), "doses": written}
         return self.judge.cut(pieces, torch.tensor(written)), recipe
 
-    def _tune(self, vectors: Tensor, goal: Goal) -> list[Any]:
-        tuned = tune_doses(self.tuners, self.theta, self.theta_0, vectors, goal, self.settings.tune)
-        return written_doses(tuned)
+    def _tuned(self, what: str, vectors: Tensor, goal: Goal) -> list[Any]:
+        """Doses of one goal over some directions; those of its partner in the plan are tuned with them, and kept."""
+        if (what, goal.name) not in self._doses:
+            goals = [plan.goal for plan in self.planned() if plan.choose is None]
+            first = goals.index(goal) // _TOGETHER * _TOGETHER
+            goals = goals[first : first + _TOGETHER]
+            tuned = tune_doses(self.tuners, self.theta, self.theta_0, vectors, goals, self.settings.tune)
+            for one, doses in zip(goals, tuned, strict=True):
+                self._doses[what, one.name] = written_doses(doses)
+        return self._doses.pop((what, goal.name))
 
     def _row(self, change: "_Change", file: str | None = None) -> dict[str, Any]:
         theta, recipe = change.make()

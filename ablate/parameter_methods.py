@@ -62,7 +62,7 @@ def _tuned(judges: Sequence[Judge], name: str, found: Directions, settings: Meth
 
     def make(goal: Goal, budget: float) -> Change:
         tuning = settings.within(budget)
-        doses = tune_doses(judges, judge.theta, judge.theta_0, vectors, goal, tuning)
+        (doses,) = tune_doses(judges, judge.theta, judge.theta_0, vectors, [goal], tuning)
         return Change(judge.cut(vectors, doses))
 
     return Method(name, lambda goal: settings.budgeted(len(vectors), lambda budget: make(goal, budget)))

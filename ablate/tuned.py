@@ -1,6 +1,6 @@
 """Tuned cuts: doses optimised through the measures, so that one goal goes and the others stay."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -104,14 +104,15 @@ def tune_doses(
     theta: Tensor,
     theta_0: Tensor,
     vectors: Tensor,
-    goal: Goal,
+    goals: Sequence[Goal],
     settings: TuneSettings,
     *,
     on_step: Callable[[int, float], None] | None = None,
-) -> Tensor:
-    """Doses α that remove one goal and keep the others and what guards it, (k,) or (k, M).
+) -> list[Tensor]:
+    """Of each goal the doses α that remove it and keep the others and what guards it, each (k,) or (k, M).
 
-    Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates.
+    Minimises `TuningLoss` on the judges' (tuning) units by Adam through the behaviour's surrogates. Goals know nothing
+    of each other; those tuned at once share the reading of the directions, which a step spends much of its time on.
 
     With a dose for each parameter or unit there are M of each direction, one for each of the judges' `parts`.
 
@@ -120,87 +121,132 @@ def tune_doses(
         theta: trained parameters (P,).
         theta_0: initial parameters (P,).
         vectors: orthonormal directions (k, P).
-        goal: what to remove, keep and guard.
+        goals: what to remove, keep and guard.
         settings: how.
-        on_step: called with the step and the loss.
+        on_step: called with the step and the mean loss.
 
     Raises:
-        ValueError: the goal names a measure that the judges do not take.
+        ValueError: a goal names a measure that the judges do not take.
     """
-    loss_of = TuningLoss(judges, goal, settings.guard_floor)
+    losses = [TuningLoss(judges, goal, settings.guard_floor) for goal in goals]
     # `cut_parameters`, with the product that no dose changes taken once.
     moved = theta - theta_0
     along, length = vectors @ moved, moved.norm()
-
     parts = judges[0].parts(settings.doses_per)
 
-    def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
-        step_back = along_parts(vectors, along, doses, parts)
+    def at(step: int, doses: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
         judge = judges[step % len(judges)]
-        network = in_precision(judge.network_at(theta - step_back), settings.precision, judge.device)
-        measured = judge.surrogate_network(network, goal.measures)
-        return loss_of(measured, settings.guarding_at(step)), step_back.norm() / length
+
+        def of_goal(number: int, step_back: Tensor) -> tuple[Tensor, Tensor]:
+            network = in_precision(judge.network_at(theta - step_back), settings.precision, judge.device)
+            measured = judge.surrogate_network(network, goals[number].measures)
+            return losses[number](measured, settings.guarding_at(step)), step_back.norm() / length
+
+        steps_back = along_parts(vectors, along, torch.stack(list(doses.values())), parts)
+        return {number: of_goal(number, back) for number, back in zip(doses, steps_back, strict=True)}
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
-    return optimised_doses(shape, at, settings, on_step=on_step)
+    return optimised_doses(len(goals), shape, at, settings, on_step=on_step)
 
 
 def optimised_doses(
+    goals: int,
     shape: tuple[int, ...],
-    at: Callable[[int, Tensor], tuple[Tensor, Tensor]],
+    at: Callable[[int, Mapping[int, Tensor]], Mapping[int, tuple[Tensor, Tensor]]],
     settings: TuneSettings,
     *,
     on_step: Callable[[int, float], None] | None = None,
-) -> Tensor:
-    """Doses that Adam finds; they are put back into `least_dose`…1 after every step.
+) -> list[Tensor]:
+    """Doses of each goal that Adam finds; they are put back into `least_dose`…1 after every step.
 
     First steps that are too long may break an agent for good: where the end is no better than no change at all, it is
     all done again at a fourth of the learning rate, twice at most, and after that nothing is changed.
 
     Args:
-        shape: of the doses.
-        at: step and doses → the loss there and the relative norm of the change, both differentiable.
+        goals: how many.
+        shape: of the doses of one.
+        at: step and, by the goals' numbers, doses → for each of these goals the loss there and the relative norm of the
+            change, both differentiable.
         settings: how; the norm beyond its budget is added to the loss.
-        on_step: called with the step and the loss.
+        on_step: called with the step and the mean loss.
     """
+    nothing = {number: torch.zeros(shape) for number in range(goals)}
     with torch.no_grad():
-        unchanged = float(at(0, torch.zeros(shape))[0])
+        unchanged = {number: float(loss) for number, (loss, _) in at(0, nothing).items()}
+    found: dict[int, Tensor] = {}
     for attempt in range(_ATTEMPTS):
         rate = settings.learning_rate / 4**attempt
-        doses, losses = _descended(shape, at, settings, rate, 2 * unchanged, on_step)
-        last = losses[-max(1, len(losses) // 10) :]
-        if sum(last) / len(last) < unchanged:
-            return doses
-    return torch.zeros(shape)
+        descents = {
+            number: _Descent(shape, settings, rate, 2 * before)
+            for number, before in unchanged.items()
+            if number not in found
+        }
+        _descend(descents, at, settings, on_step)
+        found |= {
+            number: descent.doses.detach()
+            for number, descent in descents.items()
+            if descent.last < unchanged[number]
+        }
+    return [found.get(number, nothing[number]) for number in range(goals)]
 
 
-def _descended(
-    shape: tuple[int, ...],
-    at: Callable[[int, Tensor], tuple[Tensor, Tensor]],
-    settings: TuneSettings,
-    learning_rate: float,
-    hopeless: float,
-    on_step: Callable[[int, float], None] | None,
-) -> tuple[Tensor, list[float]]:
-    """Doses at the end, and the loss at each step; a loss above `hopeless` after a quarter of the steps is the end."""
-    doses = torch.full(shape, settings.first_dose, requires_grad=True)
-    optimizer = torch.optim.Adam([doses], lr=learning_rate)
-    losses = []
-    for step in range(settings.steps):
-        optimizer.param_groups[0]["lr"] = learning_rate * settings.rate_at(step)
-        loss, norm = at(step, doses)
-        loss = loss + settings.norm_weight * (norm - settings.norm_budget).relu() ** 2
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+class _Descent:
+    """Adam on the doses of one goal.
+
+    A loss above `hopeless` after a quarter of the steps is the end, as is one that nothing is left to gain of.
+    """
+
+    def __init__(self, shape: tuple[int, ...], settings: TuneSettings, learning_rate: float, hopeless: float):
+        self.doses = torch.full(shape, settings.first_dose, requires_grad=True)
+        self.losses: list[float] = []
+        self._settings, self._rate, self._hopeless = settings, learning_rate, hopeless
+        self._optimizer = torch.optim.Adam([self.doses], lr=learning_rate)
+
+    def step(self, loss: float) -> None:
+        """One, along the gradient that the doses have now; `loss` is where it was taken."""
+        settings = self._settings
+        self._optimizer.param_groups[0]["lr"] = self._rate * settings.rate_at(len(self.losses))
+        self._optimizer.step()
+        self._optimizer.zero_grad()
         with torch.no_grad():
-            doses.clamp_(settings.least_dose, 1)
-        losses.append(loss.item())
+            self.doses.clamp_(settings.least_dose, 1)
+        self.losses.append(loss)
+
+    @property
+    def ended(self) -> bool:
+        recent = self.losses[-_RECENT:]
+        done = len(recent) == _RECENT and max(recent) < _DONE
+        quarter = len(self.losses) == self._settings.steps // 4 + 1
+        return done or (quarter and min(recent) > self._hopeless)
+
+    @property
+    def last(self) -> float:
+        """Mean loss of the last tenth of the steps."""
+        last = self.losses[-max(1, len(self.losses) // 10) :]
+        return sum(last) / len(last)
+
+
+def _descend(
+    descents: Mapping[int, _Descent],
+    at: Callable[[int, Mapping[int, Tensor]], Mapping[int, tuple[Tensor, Tensor]]],
+    settings: TuneSettings,
+    on_step: Callable[[int, float], None] | None,
+) -> None:
+    """All of them at once, each to its end."""
+    going_on = dict(descents)
+    for step in range(settings.steps):
+        if not going_on:
+            return
+        found = at(step, {number: descent.doses for number, descent in going_on.items()})
+        totals = torch.stack(
+            [
+                loss + settings.norm_weight * (norm - settings.norm_budget).relu() ** 2
+                for loss, norm in found.values()
+            ]
+        )
+        totals.sum().backward()
+        for descent, total in zip(going_on.values(), totals.tolist(), strict=True):
+            descent.step(total)
         if on_step is not None:
-            on_step(step + 1, losses[-1])
-        recent = losses[-_RECENT:]
-        if len(recent) == _RECENT and max(recent) < _DONE:
-            break
-        if step == settings.steps // 4 and min(recent) > hopeless:
-            break
-    return doses.detach(), losses
+            on_step(step + 1, totals.mean().item())
+        going_on = {number: descent for number, descent in going_on.items() if not descent.ended}

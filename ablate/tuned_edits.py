@@ -1,6 +1,6 @@
 """Tuned cuts of activations: doses of directions at a layer, optimised through the measures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -42,9 +42,12 @@ def tune_projection(
     # Of orthonormal directions ‖Δh‖² is the sum of α_k² times what lies along each.
     along = ((moved @ cut.vectors.to(rows).T).square().sum(0) / rows.square().sum()).cpu()  # where doses are
 
-    def at(step: int, doses: Tensor) -> tuple[Tensor, Tensor]:
+    def at(step: int, of_goals: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
+        (doses,) = of_goals.values()
         network = EditedNetwork(judge.network, {layer: replace(cut, dose=doses)}, values)
         measured = judges[step % len(judges)].surrogate_network(network, goal.measures)
-        return loss_of(measured, settings.guarding_at(step)), ((doses.square() * along).sum() + 1e-20).sqrt()
+        loss = loss_of(measured, settings.guarding_at(step))
+        return {0: (loss, ((doses.square() * along).sum() + 1e-20).sqrt())}
 
-    return replace(cut, dose=optimised_doses((len(cut.vectors),), at, settings))
+    (doses,) = optimised_doses(1, (len(cut.vectors),), at, settings)
+    return replace(cut, dose=doses)

@@ -5,7 +5,7 @@ action probabilities in every state; hitting probabilities and expected rewards 
 steps backwards in time. All of it is differentiable in the parameters.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -213,6 +213,11 @@ class ExactBehaviour:
             f"{memory(graph.bytes)}, and {memory(graph.peak_bytes)} while it was made"
         )
 
+    @property
+    def states_asked(self) -> int:
+        """States of all levels that a policy is asked in to take every measure."""
+        return sum(int(self._asked(graph, measures).sum()) for graph, measures in self._by_graph())
+
     def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
         """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is.
 
@@ -234,25 +239,32 @@ class ExactBehaviour:
         only: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        wanted = [m for m in self.world.measures if only is None or m.name in only]
-        for graph in {id(self.graphs[m.levels]): self.graphs[m.levels] for m in wanted}.values():
-            measures = [m for m in wanted if self.graphs[m.levels] is graph]
-            walks = {m.name: self._walk(m) for m in measures}
-            walker = walker_of(graph, torch.stack([walk.asked for walk in walks.values()]).any(0))
+        for graph, measures in self._by_graph(only):
+            walker = walker_of(graph, self._asked(graph, measures))
             reach = [m for m in measures if m.kind == "reach"]
             if reach:
-                targets, avoided = (
-                    torch.stack([getattr(walks[m.name], ends) for m in reach]) for ends in ("target", "avoid")
-                )
-                reached = walker.reached(targets, avoided)
+                walks = [self._walk(m) for m in reach]
+                targets = torch.stack([walk.target for walk in walks])
+                reached = walker.reached(targets, torch.stack([walk.avoid for walk in walks]))
                 found |= {m.name: _from_start(m, graph, row) for m, row in zip(reach, reached, strict=True)}
             for measure in measures:
                 if measure.kind == "reward":
-                    paid = walker.paid(walks[measure.name].avoid)
+                    paid = walker.paid(self._walk(measure).avoid)
                     found[measure.name] = _from_start(measure, graph, paid) / measure.most
                 elif measure.kind == "navigation":
                     found[measure.name] = walker.navigation()
-        return {measure.name: found[measure.name] for measure in wanted}
+        return {measure.name: found[measure.name] for measure in self._wanted(only)}
+
+    def _wanted(self, only: Collection[str] | None) -> list[Measure]:
+        return [measure for measure in self.world.measures if only is None or measure.name in only]
+
+    def _by_graph(self, only: Collection[str] | None = None) -> list[tuple[StateGraph, list[Measure]]]:
+        wanted = self._wanted(only)
+        graphs = {id(self.graphs[m.levels]): self.graphs[m.levels] for m in wanted}.values()
+        return [(graph, [m for m in wanted if self.graphs[m.levels] is graph]) for graph in graphs]
+
+    def _asked(self, graph: StateGraph, measures: Sequence[Measure]) -> Tensor:
+        return torch.stack([self._walk(measure).asked for measure in measures]).any(0)
 
     def _walk(self, measure: Measure) -> "_Walk":
         if measure.name not in self._walks:

@@ -4,7 +4,7 @@
 
 One evaluation is all measures of one policy on `levels` conflict levels and as many training levels. Monte Carlo plays
 episodes of the real environment; its time is scaled to the episodes that would bring its standard error, on the same
-levels, to 0.001. The limit is that of the forward passes: free cells × levels × operations of the network.
+levels, to 0.001. The limit is that of the forward passes: states that walks can be in × operations of the network.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def main() -> None:
 
     with torch.no_grad():
         exact = seconds_of(lambda: behaviour.measure(policy))
-        forward = seconds_of(lambda: action_probabilities(policy, behaviour.graphs["conflict"]))
+        graphs = {id(graph): graph for graph in behaviour.graphs.values()}.values()
+        everywhere = seconds_of(lambda: [action_probabilities(policy, graph) for graph in graphs])
         played = seconds_of(episodes, 1)
     needed = 0.25 / 0.001**2  # episodes for a standard error of 0.001 at a probability of 1/2, per measure
     table = Table(title=f"all measures on {count} + {count} levels of 9×9")
@@ -59,7 +60,12 @@ def main() -> None:
     table.add_column("seconds", justify="right")
     table.add_column("against exact", justify="right")
     table.add_row("exact", f"{exact:.2f}", "1")
-    table.add_row("of which forward passes", f"{2 * forward:.2f}", f"{2 * forward / exact:.2f}")
+    share = behaviour.states_asked / sum(graph.real.numel() for graph in graphs)
+    asked = share * everywhere
+    table.add_row(
+        f"of which forward passes, in {share:.0%} of states", f"{asked:.2f}", f"{asked / exact:.2f}"
+    )
+    table.add_row("forward passes in every state", f"{everywhere:.2f}", f"{everywhere / exact:.2f}")
     mc = played * needed / 4096
     table.add_row("Monte Carlo to ±0.001, one measure", f"{mc:.1f}", f"{mc / exact:.0f}")
     Console().print(table)

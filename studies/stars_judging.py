@@ -221,10 +221,10 @@ def _transfer(
 ) -> dict[str, Any]:
     """What a cut of one goal leaves of the other when its tuning cared for nothing but finding the way."""
     vectors = vectors_of(judged.directions)
+    careless = [replace(goal, keep=tuple(goal.guard), guard={}) for goal in goals]
+    tuned = tune_doses(tuners, reported.theta, reported.theta_0, vectors, careless, tune)
     found = {}
-    for goal in goals:
-        careless = replace(goal, keep=tuple(goal.guard), guard={})
-        doses = tune_doses(tuners, reported.theta, reported.theta_0, vectors, careless, tune)
+    for goal, doses in zip(goals, tuned, strict=True):
         theta = reported.cut(vectors, doses)
         kept = reported.retention(theta)
         found[goal.name] = {

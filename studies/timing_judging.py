@@ -100,7 +100,7 @@ def _doses(judged: Judged, theta_0: Tensor, theta: Tensor, rng: np.random.Genera
     judges = [Judge(run.network(), MazeBehaviour(batch), theta_0, theta, goals=goals) for batch in batches]
     settings = replace(DOSES, steps=2) if judged.miniature else DOSES
     vectors = torch.from_numpy(found.vectors)
-    proxy, paid = (tune_doses(judges, theta, theta_0, vectors, goal, settings).numpy() for goal in goals)
+    proxy, paid = (doses.numpy() for doses in tune_doses(judges, theta, theta_0, vectors, goals, settings))
     tested = relation_of_doses(found.profiles, paid - proxy, draws=DRAWS, rng=rng)
     doses = {goal.name: of.tolist() for goal, of in zip(goals, (proxy, paid), strict=True)}
     return {"directions": len(found), "doses": doses, **_told(tested)}

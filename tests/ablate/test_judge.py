@@ -1,9 +1,11 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from goalcut.ablate.cuts import cut_parameters
 from goalcut.ablate.goal import Goal
@@ -109,12 +111,12 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(
         least_dose=least,
         guarding=(1.0, 1.0),  # losses of all steps compare
     )
-    doses = tune_doses(
+    (doses,) = tune_doses(
         tuners,
         theta,
         theta_0,
         vectors,
-        GOALS[goal],
+        [GOALS[goal]],
         settings,
         on_step=lambda step, loss: losses.append(loss),
     )
@@ -132,18 +134,55 @@ def test_tuned_doses_remove_more_of_one_goal_than_of_the_other(
 def test_tuning_that_breaks_the_agent_begins_again_with_shorter_steps(
     learning_rate: float, found: bool
 ) -> None:
-    def at(step: int, doses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def at(step: int, of_goals: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
+        (doses,) = of_goals.values()
         good = 1 - doses.mean()
         # Beyond 0.6 all is lost, and no gradient leads back.
         loss = torch.where(doses.max() > 0.6, 5 + 0 * good, good)
-        return loss, 0 * doses.sum()
+        return {0: (loss, 0 * doses.sum())}
 
-    doses = optimised_doses((4, 2), at, TuneSettings(steps=20, learning_rate=learning_rate))
+    (doses,) = optimised_doses(1, (4, 2), at, TuneSettings(steps=20, learning_rate=learning_rate))
     assert doses.shape == (4, 2)
     if found:
         assert 0.3 < float(doses.min()) <= float(doses.max()) <= 0.6
     else:
         assert torch.equal(doses, torch.zeros(4, 2))
+
+
+def test_goals_tuned_at_once_know_nothing_of_each_other(agent) -> None:
+    theta_0, theta, vectors = agent
+    tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
+    settings = TuneSettings(steps=12, learning_rate=0.1, precision="float32")
+    goals = list(GOALS.values())
+    together = tune_doses(tuners, theta, theta_0, vectors, goals, settings)
+    for goal, doses in zip(goals, together, strict=True):
+        (alone,) = tune_doses(tuners, theta, theta_0, vectors, [goal], settings)
+        torch.testing.assert_close(doses, alone, rtol=0, atol=1e-4)
+    assert float((together[0] - together[1]).abs().max()) > 0.05
+
+
+def test_of_goals_tuned_at_once_each_ends_and_begins_again_for_itself() -> None:
+    steps: dict[int, int] = {0: 0, 1: 0, 2: 0}
+
+    def at(step: int, of_goals: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
+        found = {}
+        for number, doses in of_goals.items():
+            steps[number] += 1
+            good = 2 - doses.mean()
+            # Goal 0 breaks beyond 0.6, goal 1 never, and of goal 2 nothing is left to gain from 0.3 on.
+            broken = (number == 0) & (doses.max() > 0.6)
+            loss = (0.3 - doses.mean()).relu() if number == 2 else torch.where(broken, 5 + 0 * good, good)
+            found[number] = loss, 0 * doses.sum()
+        return found
+
+    breaks, goes_on, done = optimised_doses(3, (4,), at, TuneSettings(steps=20, learning_rate=0.8))
+    assert 0.3 < float(breaks.max()) <= 0.6
+    assert float(goes_on.min()) == 1
+    assert float(done.min()) >= 0.3
+    # One reading before anything is changed, then: again from the start, to the end, and ten steps of no loss.
+    assert steps[0] > 21
+    assert steps[1] == 21
+    assert steps[2] < 16
 
 
 @pytest.mark.parametrize(
@@ -227,7 +266,7 @@ def test_a_goal_of_an_unknown_measure_is_named(agent) -> None:
     star = Goal("star", remove="star_reach", keep=("corner_reach",))
     said = r"goal 'star' names the measure 'star_reach': give one of corner_reach, corner_first"
     with pytest.raises(ValueError, match=said):
-        tune_doses([judge(agent)], agent[1], agent[0], agent[2], star, TuneSettings())
+        tune_doses([judge(agent)], agent[1], agent[0], agent[2], [star], TuneSettings())
     with pytest.raises(ValueError, match=said):
         Judge(judge(agent).network, judge(agent).behaviour, agent[0], agent[1], goals=[star])
 

@@ -1,0 +1,99 @@
+"""What a step of tuned doses costs: of both goals at once, one after the other, and at the least.
+
+    python benchmarks/tuning.py [--directions 160] [--steps 30]
+
+A step is one of Adam on doses per output unit of the default network, on 20 levels, in one thread; the parameters and
+directions are random. The limit is that of memory: the directions are read once forward and once back.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from goalcut.ablate import TuneSettings, tune_doses
+from goalcut.ablate.cuts import along_parts
+from goalcut.ablate.judge import Judge
+from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
+from goalcut.agents.allocator import keep_freed_memory
+from goalcut.agents.behaviour import ExactBehaviour
+from goalcut.agents.networks import build_network
+from goalcut.agents.parameters import flat_parameters
+from goalcut.envs import CheeseInCorner
+
+WORLD = CheeseInCorner()
+
+
+def milliseconds(action: Callable[[], object], times: int = 5) -> float:
+    """Median wall time, after one warm-up."""
+    action()
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(taken)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--directions", type=int, default=160)
+    parser.add_argument("--steps", type=int, default=30)
+    words = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    networks = [build_network("conv", (3, 9, 9), 4, seed=seed) for seed in range(2)]
+    theta_0, theta = map(flat_parameters, networks)
+    vectors = torch.randn(words.directions, len(theta), generator=torch.Generator().manual_seed(0))
+    vectors /= vectors.norm(dim=1, keepdim=True)
+    goals = maze_goals(WORLD)
+    behaviour = MazeBehaviour(ExactBehaviour.of_world(WORLD, 20, seed=0, split="tune"))
+    judges = [Judge(networks[0], behaviour, theta_0, theta, goals=goals)]
+    settings = TuneSettings(steps=words.steps)
+    parts = judges[0].parts("unit")
+    along = vectors @ (theta - theta_0)
+
+    def products(goals: int) -> None:
+        doses = torch.full((goals, len(vectors), len(parts)), 0.1, requires_grad=True)
+        along_parts(vectors, along, doses, parts).sum().backward()
+
+    def step(*chosen: int) -> float:
+        """Median of the steps, of all attempts that tuning makes."""
+        moments: list[float] = []
+        tune_doses(
+            judges,
+            theta,
+            theta_0,
+            vectors,
+            [goals[number] for number in chosen],
+            settings,
+            on_step=lambda _, __: moments.append(time.perf_counter()),
+        )
+        return 1e3 * statistics.median(later - before for before, later in pairwise(moments))
+
+    both, apart = step(0, 1), step(0) + step(1)
+    rows = {
+        "a step of both goals at once": both,
+        "one goal after the other": apart,
+        "of it the products with the directions": milliseconds(lambda: products(2)),
+        "these one goal after the other": 2 * milliseconds(lambda: products(1)),
+        "reading the directions twice": 2 * milliseconds(vectors.sum),
+    }
+    table = Table(title=f"{words.directions} directions of {len(theta):,} parameters, a dose per output unit")
+    table.add_column("what")
+    table.add_column("ms", justify="right")
+    table.add_column("against both at once", justify="right")
+    for name, taken in rows.items():
+        table.add_row(name, f"{taken:.1f}", f"{taken / both:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
