@@ -32,7 +32,8 @@ OnRow = Callable[[str], None]
 Make = Callable[[], dict[str, Any]]
 # Units of tuning come in batches: a step on a quarter of them costs a quarter, and takes as good a direction.
 TUNING_BATCHES = 4
-# Goals whose doses are tuned at once: the directions are read for both, and no more are lost if it is killed.
+# Goals whose doses are tuned at once, the directions being read once for both; an ablation that is killed loses no
+# more tunings than that.
 _TOGETHER = 2
 
 
@@ -77,7 +78,8 @@ class Ablation(ABC):
                     f"parameters: give a lens's directions of this network"
                 )
         self.vectors, self.tuned_among = vectors_of(directions), directions
-        self._doses: dict[tuple[str, str], list[Any]] = {}
+        self._tuned_goals: list[Goal] = []
+        self._doses: dict[tuple[str, int], list[Any]] = {}
 
     def others_tuned_among(self) -> Directions | None:
         """What `tuned_among` is, of the other seed."""
@@ -113,13 +115,16 @@ class Ablation(ABC):
         rows: list[CutRow] = []
         curves: list[DoseCurve] = []
         headline: list[str] = []
+        planned = self.planned()
+        self._tuned_goals = [plan.goal for plan in planned if plan.choose is None]
+        self._doses.clear()
 
         def done(name: str, make: Make) -> dict[str, Any]:
             entry = make() if journal is None else journal.entry(name, make)
             on_row(name)
             return entry
 
-        for plan in self.planned():
+        for plan in planned:
             cut = self._made(plan, done)
             theta = self.judge.cut(cut.vectors, cut.doses)
             norm = float((theta - self.theta).norm())
@@ -219,14 +224,14 @@ class Ablation(ABC):
 
     def _tuned(self, what: str, vectors: Tensor, goal: Goal) -> list[Any]:
         """Doses of one goal over some directions; those of its partner in the plan are tuned with them, and kept."""
-        if (what, goal.name) not in self._doses:
-            goals = [plan.goal for plan in self.planned() if plan.choose is None]
-            first = goals.index(goal) // _TOGETHER * _TOGETHER
-            goals = goals[first : first + _TOGETHER]
+        place = self._tuned_goals.index(goal)
+        if (what, place) not in self._doses:
+            first = place // _TOGETHER * _TOGETHER
+            goals = self._tuned_goals[first : first + _TOGETHER]
             tuned = tune_doses(self.tuners, self.theta, self.theta_0, vectors, goals, self.settings.tune)
-            for one, doses in zip(goals, tuned, strict=True):
-                self._doses[what, one.name] = written_doses(doses)
-        return self._doses.pop((what, goal.name))
+            for number, doses in enumerate(tuned, first):
+                self._doses[what, number] = written_doses(doses)
+        return self._doses.pop((what, place))
 
     def _row(self, change: "_Change", file: str | None = None) -> dict[str, Any]:
         theta, recipe = change.make()

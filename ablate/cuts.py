@@ -53,8 +53,8 @@ def along_parts(
 ) -> Tensor:
     """Σ_k α_k c_k u_k, or part by part Σ_k α_km c_k u_k, (…, P).
 
-    It takes as long as reading the directions, of several doses at once hardly longer than of one: 19 ms forward and
-    back of 160 directions of 168k parameters, 21 of two, 33 of four (one core of an EPYC with AVX-512).
+    It takes about as long as reading the directions, for two sets of doses hardly longer than for one
+    (`benchmarks/tuning.py`).
 
     Args:
         vectors: directions u_k, (k, P).

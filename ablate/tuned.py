@@ -17,6 +17,10 @@ _ATTEMPTS, _RECENT = 3, 10
 _DONE = 0.01
 """Tuning ends when the last ten losses were below this: there is nothing left to gain."""
 
+LossesAt = Callable[[int, Mapping[int, Tensor]], Mapping[int, tuple[Tensor, Tensor]]]
+"""Step and, by the goals' numbers, doses → of each of these goals the loss there and the relative norm of the change,
+both differentiable."""
+
 
 @dataclass(frozen=True)
 class TuneSettings:
@@ -123,7 +127,8 @@ def tune_doses(
         vectors: orthonormal directions (k, P).
         goals: what to remove, keep and guard.
         settings: how.
-        on_step: called with the step and the mean loss.
+        on_step: called with the step, from 1 again where tuning begins again, and the mean loss of the goals that
+            still go on.
 
     Raises:
         ValueError: a goal names a measure that the judges do not take.
@@ -150,9 +155,9 @@ def tune_doses(
 
 
 def optimised_doses(
-    goals: int,
+    count: int,
     shape: tuple[int, ...],
-    at: Callable[[int, Mapping[int, Tensor]], Mapping[int, tuple[Tensor, Tensor]]],
+    at: LossesAt,
     settings: TuneSettings,
     *,
     on_step: Callable[[int, float], None] | None = None,
@@ -163,14 +168,13 @@ def optimised_doses(
     all done again at a fourth of the learning rate, twice at most, and after that nothing is changed.
 
     Args:
-        goals: how many.
+        count: of goals.
         shape: of the doses of one.
-        at: step and, by the goals' numbers, doses → for each of these goals the loss there and the relative norm of the
-            change, both differentiable.
+        at: where every step is told from.
         settings: how; the norm beyond its budget is added to the loss.
-        on_step: called with the step and the mean loss.
+        on_step: as `tune_doses` has it.
     """
-    nothing = {number: torch.zeros(shape) for number in range(goals)}
+    nothing = {number: torch.zeros(shape) for number in range(count)}
     with torch.no_grad():
         unchanged = {number: float(loss) for number, (loss, _) in at(0, nothing).items()}
     found: dict[int, Tensor] = {}
@@ -185,9 +189,9 @@ def optimised_doses(
         found |= {
             number: descent.doses.detach()
             for number, descent in descents.items()
-            if descent.last < unchanged[number]
+            if descent.final_loss < unchanged[number]
         }
-    return [found.get(number, nothing[number]) for number in range(goals)]
+    return [found.get(number, nothing[number]) for number in range(count)]
 
 
 class _Descent:
@@ -220,15 +224,15 @@ class _Descent:
         return done or (quarter and min(recent) > self._hopeless)
 
     @property
-    def last(self) -> float:
-        """Mean loss of the last tenth of the steps."""
+    def final_loss(self) -> float:
+        """Mean over the last tenth of the steps."""
         last = self.losses[-max(1, len(self.losses) // 10) :]
         return sum(last) / len(last)
 
 
 def _descend(
     descents: Mapping[int, _Descent],
-    at: Callable[[int, Mapping[int, Tensor]], Mapping[int, tuple[Tensor, Tensor]]],
+    at: LossesAt,
     settings: TuneSettings,
     on_step: Callable[[int, float], None] | None,
 ) -> None:
@@ -241,7 +245,7 @@ def _descend(
         totals = torch.stack(
             [
                 loss + settings.norm_weight * (norm - settings.norm_budget).relu() ** 2
-                for loss, norm in found.values()
+                for loss, norm in (found[number] for number in going_on)
             ]
         )
         totals.sum().backward()

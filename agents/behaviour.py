@@ -1,12 +1,13 @@
 """Exact behaviour: what a memoryless agent does in a maze, as probabilities, without sampling noise.
 
 On one level such an agent is a Markov chain on the states of the level's graph. One batch of forward passes gives its
-action probabilities in every state; hitting probabilities and expected rewards within H steps follow by H sparse
-steps backwards in time. All of it is differentiable in the parameters.
+action probabilities in every state that it can come to; hitting probabilities and expected rewards within H steps
+follow by H sparse steps backwards in time. All of it is differentiable in the parameters.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -216,7 +217,7 @@ class ExactBehaviour:
     @property
     def states_asked(self) -> int:
         """States of all levels that a policy is asked in to take every measure."""
-        return sum(int(self._asked(graph, measures).sum()) for graph, measures in self._by_graph())
+        return sum(int(self._asked(measures).sum()) for _, measures in self._by_graph())
 
     def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
         """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is.
@@ -224,33 +225,34 @@ class ExactBehaviour:
         The policy is asked in no state that the walks of these measures cannot be in.
         """
 
-        def walker_of(graph: StateGraph, asked: Tensor) -> _Walker:
-            return _Walker(action_probabilities(policy, graph, asked), graph, self.horizon)
+        def walker_of(graph: StateGraph, measures: Sequence[Measure]) -> _Walker:
+            actions = action_probabilities(policy, graph, self._asked(measures))
+            return _Walker(actions, graph, self.horizon)
 
         return self._answered(walker_of, only)
 
     def best(self) -> dict[str, Tensor]:
         """What the best walker gives on every level, for each measure a walker of its own."""
-        return self._answered(lambda graph, asked: _BestWalker(graph, self.horizon))
+        return self._answered(lambda graph, _: _BestWalker(graph, self.horizon))
 
     def _answered(
         self,
-        walker_of: Callable[[StateGraph, Tensor], "_Walker | _BestWalker"],
+        walker_of: Callable[[StateGraph, Sequence[Measure]], "_Walker | _BestWalker"],
         only: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for graph, measures in self._by_graph(only):
-            walker = walker_of(graph, self._asked(graph, measures))
+            walker = walker_of(graph, measures)
             reach = [m for m in measures if m.kind == "reach"]
             if reach:
                 walks = [self._walk(m) for m in reach]
                 targets = torch.stack([walk.target for walk in walks])
                 reached = walker.reached(targets, torch.stack([walk.avoid for walk in walks]))
-                found |= {m.name: _from_start(m, graph, row) for m, row in zip(reach, reached, strict=True)}
+                found |= {m.name: walk.mean(row) for m, walk, row in zip(reach, walks, reached, strict=True)}
             for measure in measures:
                 if measure.kind == "reward":
-                    paid = walker.paid(self._walk(measure).avoid)
-                    found[measure.name] = _from_start(measure, graph, paid) / measure.most
+                    walk = self._walk(measure)
+                    found[measure.name] = walk.mean(walker.paid(walk.avoid)) / measure.most
                 elif measure.kind == "navigation":
                     found[measure.name] = walker.navigation()
         return {measure.name: found[measure.name] for measure in self._wanted(only)}
@@ -263,12 +265,12 @@ class ExactBehaviour:
         graphs = {id(self.graphs[m.levels]): self.graphs[m.levels] for m in wanted}.values()
         return [(graph, [m for m in wanted if self.graphs[m.levels] is graph]) for graph in graphs]
 
-    def _asked(self, graph: StateGraph, measures: Sequence[Measure]) -> Tensor:
+    def _asked(self, measures: Sequence[Measure]) -> Tensor:
         return torch.stack([self._walk(measure).asked for measure in measures]).any(0)
 
     def _walk(self, measure: Measure) -> "_Walk":
         if measure.name not in self._walks:
-            self._walks[measure.name] = _walk(measure, self.graphs[measure.levels])
+            self._walks[measure.name] = _Walk.of(measure, self.graphs[measure.levels])
         return self._walks[measure.name]
 
 
@@ -300,42 +302,43 @@ class _BestWalker:
         return torch.ones(len(self.graph), device=self.graph.device)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Walk:
-    """Where the walks that a measure is told of end, and where they can be before; each (L, S) bool.
+    """Where the walks that a measure is told of begin and end; each (L, S) bool.
 
     Attributes:
+        graph: that they are in.
+        starts: they begin there, on each level in one state or in any of several alike.
         target: they end there, as asked for.
         avoid: they end there.
-        asked: they can be there and go on.
     """
 
+    graph: StateGraph
+    starts: Tensor
     target: Tensor
     avoid: Tensor
-    asked: Tensor
 
+    @classmethod
+    def of(cls, measure: Measure, graph: StateGraph) -> "_Walk":
+        nowhere = torch.zeros_like(graph.over)
+        if measure.kind == "navigation":
+            return cls(graph, graph.initial, nowhere, ~_ways(graph))
+        starts = graph.start > 0 if measure.start == "start" else graph.corner
+        target = nowhere if measure.target is None else graph.event(measure.target)
+        avoid = graph.over.clone() if measure.ends else nowhere.clone()
+        if measure.avoid is not None:
+            avoid |= graph.event(measure.avoid)
+        return cls(graph, starts, target, avoid & ~target)
 
-def _walk(measure: Measure, graph: StateGraph) -> _Walk:
-    if measure.kind == "navigation":
-        ways = _ways(graph)
-        return _Walk(torch.zeros_like(ways), ~ways, graph.visited(graph.initial, ways))
-    avoid = graph.over.clone() if measure.ends else torch.zeros_like(graph.over)
-    target = torch.zeros_like(avoid) if measure.target is None else graph.event(measure.target)
-    if measure.avoid is not None:
-        avoid |= graph.event(measure.avoid)
-    avoid &= ~target
-    return _Walk(target, avoid, graph.visited(_starts(measure, graph), ~target & ~avoid))
+    @cached_property
+    def asked(self) -> Tensor:
+        """Where they can be and go on: a policy is asked there, and nowhere else."""
+        return self.graph.visited(self.starts, ~self.target & ~self.avoid)
 
-
-def _starts(measure: Measure, graph: StateGraph) -> Tensor:
-    """The states that a walk starts in, one of them on each level or any of several, (L, S) bool."""
-    return graph.start > 0 if measure.start == "start" else graph.corner
-
-
-def _from_start(measure: Measure, graph: StateGraph, values: Tensor) -> Tensor:
-    """The mean of values (L, S) over the states that a walk starts in, (L,)."""
-    starts = _starts(measure, graph).to(values.dtype)
-    return (values * starts).sum(-1) / starts.sum(-1)
+    def mean(self, values: Tensor) -> Tensor:
+        """Of values (L, S) over the states that they begin in, (L,)."""
+        starts = self.starts.to(values.dtype)
+        return (values * starts).sum(-1) / starts.sum(-1)
 
 
 def _flat(following: Tensor) -> Tensor:

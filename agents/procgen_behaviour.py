@@ -158,8 +158,8 @@ class ProcgenBehaviour(ExactBehaviour):
     def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
         """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is."""
 
-        def walker(graph: StateGraph, asked: Tensor) -> _ProcgenWalker:
-            # A level's frames go through the network at once: to choose among them saves little.
+        def walker(graph: StateGraph, _: object) -> _ProcgenWalker:
+            # In every state: a level's frames go through the network at once, and few can be spared.
             actions = cast(ProcgenGraph, graph).action_probabilities(policy)
             return _ProcgenWalker(actions, graph, self.horizon)
 

@@ -157,13 +157,13 @@ class StateGraph:
             starts: (L, S) bool.
             going_on: (L, S) bool.
         """
-        first = torch.arange(len(self), device=self.device)[:, None, None] * self.next.shape[1]
-        following = (self.next + first).flatten(0, 1)
+        following, width = self.next.flatten(0, 1), self.next.shape[1]
         found = starts & going_on
         frontier = found.view(-1).nonzero().squeeze(1)
         while len(frontier):
             reached = torch.zeros_like(found)
-            reached.view(-1)[following[frontier].view(-1)] = True
+            first = (frontier // width * width)[:, None]  # state of the same level
+            reached.view(-1)[(following[frontier] + first).view(-1)] = True
             reached &= going_on & ~found
             found |= reached
             frontier = reached.view(-1).nonzero().squeeze(1)

@@ -84,6 +84,13 @@ class Measure:
     kind: Literal["reach", "reward", "navigation"] = "reach"
     most: float = 1.0
 
+    def __post_init__(self) -> None:
+        if (self.target is None) == (self.kind == "reach"):
+            wanted = "give what counts as reached" if self.kind == "reach" else "give none"
+            raise ValueError(
+                f"measure {self.name!r} of kind {self.kind!r} has target {self.target}: {wanted}"
+            )
+
 
 @dataclass(frozen=True)
 class WorldGoal:

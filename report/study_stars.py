@@ -25,20 +25,22 @@ def findings(results: dict[str, Any]) -> list[str]:
     told = []
     for name, variant in results["summary"]["variants"].items():
         for goal, after in variant["after"].items():
-            best = max(after, key=lambda of: after[of]["gap"]["over_seeds"]["iqm"][0])
-            reached = " and ".join(f"the {of} {iqm(after[best][of])}" for of in variant["after"])
+            treated = [treatment for treatment in after if treatment != "nothing"]
+            best = max(treated, key=lambda of: after[of]["gap"]["over_seeds"]["iqm"][0])
+            reached = " and ".join(f"{iqm(after[best][of])} of the {of}" for of in variant["after"])
             before = " and ".join(iqm(after["nothing"][of]) for of in variant["after"])
             told.append(
-                f"{name}, {len(variant['seeds'])} seeds, remove {goal}: the two part most by {TREATMENTS[best]}; then "
-                f"is reached {reached} ({before} before)."
+                f"{name}, {len(variant['seeds'])} seeds, {goal} removed: the two part most by {TREATMENTS[best]}; then "
+                f"{reached} are reached ({before} before)."
             )
     return told
 
 
 def _after(variants: dict[str, Any], goal: str) -> Section:
     afters = {name: variant["after"][goal] for name, variant in variants.items()}
-    (kept,) = (of for of in next(iter(variants.values()))["after"] if of != goal)
-    goals, ahead = sorted((goal, kept), reverse=True), f"{kept} − {goal}"
+    goals = list(next(iter(variants.values()))["after"])
+    (kept,) = (of for of in goals if of != goal)
+    ahead = f"{kept} − {goal}"
     exhibits = []
     for treatment, told in TREATMENTS.items():
         rows = [
@@ -53,10 +55,8 @@ def _after(variants: dict[str, Any], goal: str) -> Section:
             if treatment in after
         ]
         if rows:
-            caption = (
-                f"{kept} reached − {goal} reached, each alone in the maze, of {told}; a point is a seed."
-            )
-            exhibits.append(Exhibit(caption.capitalize(), [points(rows, ahead, marks=(0.0, 1.0))]))
+            caption = f"How far reaching the {kept} is ahead of reaching the {goal}, after {told}; a point is a seed."
+            exhibits.append(Exhibit(caption, [points(rows, ahead, marks=(0.0, 1.0))]))
     table = [
         (f"{name}: {TREATMENTS[treatment]}", [iqm(of[figure]) for figure in (*goals, "gap")])
         for name, after in afters.items()

@@ -131,7 +131,7 @@ def parallel(jobs: int, threads: int, cores: int) -> float:
 
 def _kernel() -> float:
     """Seconds of a step of training by 1,024 inputs, forward and back, one thread, the best of five."""
-    keep_freed_memory()
+    keep_freed_memory()  # as every process of a study does
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

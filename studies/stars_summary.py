@@ -10,11 +10,11 @@ from .statistics import each_and_over_seeds
 
 # Each meant to remove one of the two goals.
 TREATMENTS = {
-    "nothing": "the trained agent",
-    "tuned": "doses tuned on behaviour",
-    "own features": "its own features taken back",
-    "early stopping": "the best checkpoint on tuning levels",
-    "blind": "hidden from sight",
+    "nothing": "no treatment",
+    "tuned": "a cut tuned on behaviour",
+    "own features": "taking its own features back",
+    "early stopping": "going back to the best checkpoint on tuning levels",
+    "blind": "hiding it from sight",
 }
 
 COMMON = ("gradients", "activations", "transfer")

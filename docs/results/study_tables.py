@@ -209,7 +209,8 @@ def robustness(variants: dict[str, Any]) -> str:
 
 
 def _left(variants: dict[str, Any], goal: str) -> str:
-    names = ["variant", "return", *(f"{of}: star / cheese" for of in TREATMENTS), "ahead, tuned"]
+    (kept,) = (of for of in ("star", "cheese") if of != goal)
+    names = ["variant", "return", *(f"{of}: star / cheese" for of in TREATMENTS), f"{kept} − {goal}, tuned"]
     lines = [f"**Left after each treatment that is to remove the {goal}**", "", header(names)]
     for name, variant in variants.items():
         after = variant["after"][goal]

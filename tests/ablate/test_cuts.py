@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from goalcut.ablate.controls import random_control, same_norm, shrink, span_control
-from goalcut.ablate.cuts import cut_parameters, orthonormal, relative_norm
+from goalcut.ablate.cuts import along_parts, cut_parameters, orthonormal, relative_norm
 
 P = 300
 
@@ -80,6 +80,19 @@ def test_a_direction_can_have_a_dose_for_each_part_of_the_parameters(thetas) -> 
         cut_parameters(theta, theta_0, U, alike, parts), cut_parameters(theta, theta_0, U, doses[:, 0])
     )
     assert torch.equal(cut_parameters(theta, theta_0, U, torch.zeros(3, 5), parts), theta)
+
+
+@pytest.mark.parametrize("parts", [(), ((0, 4), (4, 8), (8, 200), (200, P))])
+def test_several_doses_at_once_are_each_alone(thetas, parts) -> None:
+    U, generator = basis(3), torch.Generator().manual_seed(2)
+    along = U @ (thetas[0] - thetas[1])
+    doses = torch.rand(2, 3, len(parts) or 1, generator=generator)
+    together = along_parts(U, along, doses if parts else doses[..., 0], parts)
+    assert together.shape == (2, P)
+    lengths = torch.tensor([stop - start for start, stop in parts] or [P])
+    for found, one in zip(together, doses, strict=True):
+        dense = one.double().repeat_interleave(lengths, dim=1) * along.double()[:, None] * U.double()
+        torch.testing.assert_close(found.double(), dense.sum(0), atol=1e-6, rtol=1e-5)
 
 
 def test_the_dose_is_differentiable(thetas) -> None:

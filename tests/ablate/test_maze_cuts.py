@@ -15,6 +15,7 @@ from goalcut.ablate import (
     relative_norm,
     remade,
     save_table,
+    tune_doses,
 )
 from goalcut.ablate.maze_cuts import maze_cuts
 from goalcut.ablate.maze_goals import maze_goals
@@ -90,11 +91,19 @@ def test_only_cuts_of_the_late_goal_also_rewind_to_before_it_was_learned(ablatio
     assert all(row.name.startswith(f"rewind to rollout {row.recipe['rollout']} |") for row in back)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        "doses | tuned: remove corner",
+        "tuned over random directions | tuned: remove corner",
+        "doses | tuned: remove cheese",
+    ],
+)
 def test_an_interrupted_ablation_of_a_maze_ends_in_the_same_table(
-    ablation: MazeAblation, tmp_path: Path
+    ablation: MazeAblation, tmp_path: Path, last: str
 ) -> None:
     def interrupted(name: str) -> None:
-        if name.startswith("tuned over random directions | tuned: remove corner"):
+        if name == last:
             raise KeyboardInterrupt
 
     for name, on_row in (("whole", None), ("resumed", interrupted)):
@@ -104,11 +113,27 @@ def test_an_interrupted_ablation_of_a_maze_ends_in_the_same_table(
                 ablation.rows(journal, on_row)
             journal.close()
             journal = Journal(tmp_path / f"{name}.jsonl", ablation.fingerprint())
-        rows, curves, headline = ablation.rows(journal)
+        # As in another process: nothing but the journal is left of what was tuned.
+        again = MazeAblation(ablation.run, ablation.directions, 4, SETTINGS)  # type: ignore[arg-type]
+        rows, curves, headline = again.rows(journal)
         journal.close()
         save_table(tmp_path / name, rows, curves, {"headline": headline})
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "resumed").read_bytes()
     assert (tmp_path / "whole.jsonl").read_bytes() == (tmp_path / "resumed.jsonl").read_bytes()
+
+
+def test_both_goals_are_tuned_at_once_over_found_and_over_random_directions(
+    ablation: MazeAblation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned: list[list[str]] = []
+
+    def counted(judges, theta, theta_0, vectors, goals, settings):
+        tuned.append([goal.name for goal in goals])
+        return tune_doses(judges, theta, theta_0, vectors, goals, settings)
+
+    monkeypatch.setattr("goalcut.ablate.ablation.tune_doses", counted)
+    ablation.rows()
+    assert tuned == 2 * [["corner", "cheese"]]
 
 
 def test_tuned_cuts_also_reach_what_was_applied_beyond_the_lens(ablation: MazeAblation) -> None:

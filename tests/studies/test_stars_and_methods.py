@@ -1,5 +1,7 @@
 """The studies of stars and of methods, in miniature: every figure that their reports tell is of what runs hold."""
 
+import importlib
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from goalcut.agents.routing import parameters_of_features
 from goalcut.agents.run import Run
 from goalcut.analysis.directions import Directions
 from goalcut.cli import main
+from goalcut.report.study_stars import findings
 from goalcut.studies.methods_summary import NORM, family
 from goalcut.studies.stars import part_cuts
 from goalcut.studies.stars_judging import mean_angles
+from goalcut.studies.stars_summary import TREATMENTS
 
 
 def study(*words: str | Path) -> int:
@@ -68,6 +72,30 @@ def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share
     assert {f'id="mazes-{name}-{seed}"' in page for name in variants for seed in ("typical", "worst")} == {
         True
     }
+
+
+def test_the_page_and_the_tables_of_stars_tell_of_the_removal_of_either(
+    stars: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = read_json(stars / "results.json")
+    variants = results["summary"]["variants"]
+    found = findings(results)
+    assert len(found) == 4
+    for said, (name, goal) in zip(found, product(variants, ("star", "cheese")), strict=True):
+        assert said.startswith(f"{name}, 2 seeds, {goal} removed: the two part most by ")
+        after = variants[name]["after"][goal]
+        gaps = {of: after[of]["gap"]["over_seeds"]["iqm"][0] for of in after if of != "nothing"}
+        assert f"by {TREATMENTS[max(gaps, key=lambda of: gaps[of])]}; then" in said
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs" / "results"))
+    tables = importlib.import_module("study_tables")
+    star, cheese = tables.stars(variants).split("that is to remove the cheese")[0:2]
+    for text, kept, goal in ((star, "cheese", "star"), (cheese, "star", "cheese")):
+        assert f"| {kept} − {goal}, tuned |" in text
+        for name, variant in variants.items():
+            blind = variant["after"][goal]["blind"]
+            both = " / ".join(tables.number(blind[of]["over_seeds"]["iqm"][0]) for of in ("star", "cheese"))
+            row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+            assert f"| {both} | {tables.told(variant['after'][goal]['tuned']['gap'])} |" in row
 
 
 def test_taking_back_own_features_resets_just_their_parameters(stars: Path) -> None:

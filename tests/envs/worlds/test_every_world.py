@@ -26,6 +26,7 @@ from goalcut.envs import (
 from goalcut.envs.first_pay import solvable
 from goalcut.envs.layouts import LAYOUTS
 from goalcut.envs.levels import ABSENT
+from goalcut.envs.world import Event, Measure
 
 CARDS = pytest.mark.parametrize("card", WORLDS.values(), ids=WORLDS)
 SPLITS = ("train", "tune", "test")
@@ -290,6 +291,35 @@ def test_measures_are_shares_below_the_best_and_slope_as_differences_do(card: ty
         assert slope != 0, name
 
 
+@CARDS
+def test_a_policy_is_asked_only_where_walks_can_be_and_no_figure_changes_by_that(
+    card: type[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = small(card, **({"corner_size": 2} if card.corner_is_goal else {}))
+    policy, asked = smooth_policy(world, random_weights(world, 0)), []
+
+    def counted(planes: torch.Tensor) -> torch.Tensor:
+        asked.append(len(planes))
+        return policy(planes)
+
+    def behaviour() -> ExactBehaviour:
+        return ExactBehaviour.of_world(world, 12, seed=0, split="test")
+
+    sparing = behaviour()
+    with monkeypatch.context() as patch:
+        patch.setattr(StateGraph, "visited", lambda graph, starts, going_on: graph.real)
+        everywhere, every = behaviour(), {}
+        for only in (None, *([measure.name] for measure in world.measures)):
+            every[str(only)] = everywhere.measure(policy, only)
+        states = everywhere.states_asked
+    for only in (None, *([measure.name] for measure in world.measures)):
+        asked.clear()
+        for name, values in sparing.measure(counted, only).items():
+            assert torch.equal(values, every[str(only)][name]), (only, name)
+        assert 0 < sum(asked) <= sparing.states_asked < states
+        assert only is not None or sum(asked) == sparing.states_asked
+
+
 VARIANTS = [
     *((card, {}) for card in WORLDS.values()),
     *(
@@ -338,3 +368,16 @@ def test_levels_without_something_are_levels_too(card: type[World]) -> None:
     env = CheeseMaze(empty, 8, seed=0)
     for _ in range(20):
         env.step(torch.randint(4, (8,), generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "said"),
+    [
+        ("reach", None, "kind 'reach' has target None: give what counts as reached"),
+        ("reward", Event("cheese"), r"kind 'reward' has target .*: give none"),
+        ("navigation", Event("cheese"), r"kind 'navigation' has target .*: give none"),
+    ],
+)
+def test_a_measure_whose_kind_does_not_fit_its_target_is_named(kind, target: Event | None, said: str) -> None:
+    with pytest.raises(ValueError, match=f"measure 'eaten' of {said}"):
+        Measure("eaten", "whether it is eaten", "training", target, kind=kind)
