@@ -20,14 +20,14 @@ from ..agents.run import TrainSettings
 from ..envs.planes import plane_names
 from .study import Study
 
-REFERENCE_SECONDS = {"train": 170.0, "evaluate": 1.0, "analyze": 5.0, "ablate": 129.0}
-"""Of the default run, each stage in a process of one thread, on the machine that took `REFERENCE_KERNEL`.
+REFERENCE_SECONDS = {"train": 252.0, "evaluate": 1.2, "analyze": 6.5, "ablate": 163.0}
+"""Of the default run, each stage in one of two processes of one thread, on the machine that took `REFERENCE_KERNEL`.
 
 Evaluated on `_REFERENCE_LEVELS`, cut with the levels and the tuning of `AblateSettings`. What judging takes is its
 study's to say.
 """
 _REFERENCE_LEVELS = 400
-REFERENCE_KERNEL = 0.016
+REFERENCE_KERNEL = 0.018
 """Seconds of `_kernel` there."""
 _START = 1.0  # seconds that a stage takes at the least
 _FILE = "costs.jsonl"
@@ -114,7 +114,8 @@ def work(settings: TrainSettings, stage: str, study: Study) -> float:
         return float(rows**2 * _parameters(settings))
     passes = float(study.levels)
     if stage == "ablate" and study.ablate is not None:
-        # Some eighty rows to judge beside the steps of four tunings, forward and back; measured, a step is two levels.
+        # Some eighty rows to judge beside the steps of two tunings, each of both goals; measured, a step of both is about
+        # what a level is in all the rows, twice.
         passes = study.ablate.levels + 2.0 * study.ablate.tune.steps
     return passes * _states(settings) * (per_input + 50.0 * settings.horizon)
 

@@ -18,6 +18,6 @@ METHODS = Study(
     # Cuts beside their controls are the study `cut`; here methods are each other's controls.
     ablate=None,
     judging=judge_methods,
-    judging_seconds=540.0,
+    judging_seconds=690.0,
     summarise=summarise_methods,
 )

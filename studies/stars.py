@@ -86,6 +86,6 @@ STARS = Study(
     levels=120,
     judging=judge_stars,
     judging_version=3,
-    judging_seconds=10.0,
+    judging_seconds=25.0,
     summarise=summarise_stars,
 )

@@ -85,7 +85,7 @@ class Study:
     levels: int = 400
     judging: Judging | None = None
     judging_version: int = 1
-    judging_seconds: float = 30.0
+    judging_seconds: float = 40.0
     miniature: bool = False
 
     @property
