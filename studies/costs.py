@@ -114,8 +114,7 @@ def work(settings: TrainSettings, stage: str, study: Study) -> float:
         return float(rows**2 * _parameters(settings))
     passes = float(study.levels)
     if stage == "ablate" and study.ablate is not None:
-        # Some eighty rows to judge beside the steps of two tunings, each of both goals; measured, a step of both is about
-        # what a level is in all the rows, twice.
+        # Some eighty rows to judge beside the steps of two tunings, of both goals each; measured, a step is two levels.
         passes = study.ablate.levels + 2.0 * study.ablate.tune.steps
     return passes * _states(settings) * (per_input + 50.0 * settings.horizon)
 
