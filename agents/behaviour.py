@@ -7,7 +7,7 @@ follow by H sparse steps backwards in time. All of it is differentiable in the p
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 import torch
@@ -220,20 +220,17 @@ class ExactBehaviour:
         return sum(int(self._asked(measures).sum()) for _, measures in self._by_graph())
 
     def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
-        """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is.
-
-        The policy is asked in no state that the walks of these measures cannot be in.
-        """
-
-        def walker_of(graph: StateGraph, measures: Sequence[Measure]) -> _Walker:
-            actions = action_probabilities(policy, graph, self._asked(measures))
-            return _Walker(actions, graph, self.horizon)
-
-        return self._answered(walker_of, only)
+        """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is."""
+        return self._answered(partial(self._walker, policy), only)
 
     def best(self) -> dict[str, Tensor]:
         """What the best walker gives on every level, for each measure a walker of its own."""
         return self._answered(lambda graph, _: _BestWalker(graph, self.horizon))
+
+    def _walker(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> "_Walker":
+        # In no state that the walks of these measures cannot be in.
+        actions = action_probabilities(policy, graph, self._asked(measures))
+        return _Walker(actions, graph, self.horizon)
 
     def _answered(
         self,
@@ -325,9 +322,9 @@ class _Walk:
             return cls(graph, graph.initial, nowhere, ~_ways(graph))
         starts = graph.start > 0 if measure.start == "start" else graph.corner
         target = nowhere if measure.target is None else graph.event(measure.target)
-        avoid = graph.over.clone() if measure.ends else nowhere.clone()
+        avoid = graph.over if measure.ends else nowhere
         if measure.avoid is not None:
-            avoid |= graph.event(measure.avoid)
+            avoid = avoid | graph.event(measure.avoid)
         return cls(graph, starts, target, avoid & ~target)
 
     @cached_property

@@ -5,7 +5,7 @@ chain is on both together. Every state is rendered by the game itself, with the 
 passes gives its action probabilities, which `behaviour.hitting_probabilities` takes as those of any other maze.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, cast
 
 import numpy as np
@@ -20,7 +20,7 @@ from ..envs.procgen_levels import ProcgenLevels, levels_of
 from ..envs.procgen_maze import Cheese
 from ..envs.procgen_state import WORLD_SIZES, MazeState, Mode
 from ..envs.state_graph import StateGraph
-from ..envs.world import CONFLICT, TRAINING
+from ..envs.world import CONFLICT, TRAINING, Measure
 from ..envs.worlds import CheeseInCorner
 from ..envs.worlds.cheese_in_corner import CORNERED
 from .behaviour import ExactBehaviour, Policy, _Walker, uniform_policy
@@ -155,15 +155,10 @@ class ProcgenBehaviour(ExactBehaviour):
     num_actions: ClassVar[int] = NUM_PROCGEN_ACTIONS
     paired: ClassVar[bool] = False
 
-    def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
-        """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is."""
-
-        def walker(graph: StateGraph, _: object) -> _ProcgenWalker:
-            # In every state: a level's frames go through the network at once, and few can be spared.
-            actions = cast(ProcgenGraph, graph).action_probabilities(policy)
-            return _ProcgenWalker(actions, graph, self.horizon)
-
-        return self._answered(walker, only)
+    def _walker(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> "_ProcgenWalker":
+        # In every state: a level's frames go through the network at once, and few can be spared.
+        actions = cast(ProcgenGraph, graph).action_probabilities(policy)
+        return _ProcgenWalker(actions, graph, self.horizon)
 
 
 class _ProcgenWalker(_Walker):

@@ -9,10 +9,10 @@ directions are random. The limit is that of memory: the directions are read once
 import argparse
 import statistics
 import time
-from collections.abc import Callable
 from itertools import pairwise
 
 import torch
+from behaviour import seconds_of
 from rich.console import Console
 from rich.table import Table
 
@@ -27,17 +27,6 @@ from goalcut.agents.parameters import flat_parameters
 from goalcut.envs import CheeseInCorner
 
 WORLD = CheeseInCorner()
-
-
-def milliseconds(action: Callable[[], object], times: int = 5) -> float:
-    """Median wall time, after one warm-up."""
-    action()
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        action()
-        taken.append(time.perf_counter() - began)
-    return 1e3 * statistics.median(taken)
 
 
 def main() -> None:
@@ -76,22 +65,22 @@ def main() -> None:
             settings,
             on_step=lambda _, __: moments.append(time.perf_counter()),
         )
-        return 1e3 * statistics.median(later - before for before, later in pairwise(moments))
+        return statistics.median(later - before for before, later in pairwise(moments))
 
     both, apart = step(0, 1), step(0) + step(1)
     rows = {
         "a step of both goals at once": both,
         "one goal after the other": apart,
-        "of it the products with the directions": milliseconds(lambda: products(2)),
-        "these one goal after the other": 2 * milliseconds(lambda: products(1)),
-        "reading the directions twice": 2 * milliseconds(vectors.sum),
+        "of it the products with the directions": seconds_of(lambda: products(2)),
+        "these one goal after the other": 2 * seconds_of(lambda: products(1)),
+        "reading the directions twice": 2 * seconds_of(vectors.sum),
     }
     table = Table(title=f"{words.directions} directions of {len(theta):,} parameters, a dose per output unit")
     table.add_column("what")
     table.add_column("ms", justify="right")
     table.add_column("against both at once", justify="right")
     for name, taken in rows.items():
-        table.add_row(name, f"{taken:.1f}", f"{taken / both:.2f}")
+        table.add_row(name, f"{1e3 * taken:.1f}", f"{taken / both:.2f}")
     Console().print(table)
 
 

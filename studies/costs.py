@@ -12,7 +12,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from ..ablate.maze_cuts import AblateSettings
-from ..agents.allocator import keep_freed_memory
 from ..agents.behaviour import ExactBehaviour
 from ..agents.networks import build_network
 from ..agents.precision import in_precision
@@ -131,7 +130,6 @@ def parallel(jobs: int, threads: int, cores: int) -> float:
 
 def _kernel() -> float:
     """Seconds of a step of training by 1,024 inputs, forward and back, one thread, the best of five."""
-    keep_freed_memory()  # as every process of a study does
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
