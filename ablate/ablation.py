@@ -159,6 +159,8 @@ class Ablation(ABC):
         return replace(cut, recipe=cut.recipe | self.tuned_on)
 
     def _controls(self, cut: MadeCut, norm: float) -> Iterator[Control]:
+        if not cut.plan.controlled(self.settings):
+            return
         draws = self.settings.draws if cut.plan.headline else 1
         yield from (self._random(cut, norm, draw) for draw in range(draws))
         yield from (self._in_span(cut, norm, draw) for draw in range(draws))
@@ -269,9 +271,11 @@ class Ablation(ABC):
         total = 0
         for plan in self.planned():
             tuned, draws = plan.choose is None, self.settings.draws if plan.headline else 1
-            beside = int(tuned or plan.neighbour is not None) + int(self.other is not None)
-            # Itself, a shrinking, and a rewind to its own time; doses, and doses over random directions.
-            total += 3 + len(plan.rewinds) + 2 * draws + beside + 2 * tuned + 3 * plan.headline
+            total += 1 + tuned + 3 * plan.headline  # itself, its doses, its curves
+            if plan.controlled(self.settings):
+                beside = int(tuned or plan.neighbour is not None) + int(self.other is not None)
+                # Also a shrinking, a rewind to its own time, and doses over random directions.
+                total += 2 + len(plan.rewinds) + 2 * draws + beside + tuned
         return total
 
 

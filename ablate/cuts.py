@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def cut_parameters(
@@ -45,31 +45,51 @@ def cut_parameters(
             f"dose is of shape {tuple(doses.shape)}: give one number or {len(vectors)} of them{each}"
         )
     vectors = vectors.to(theta)
-    return theta - along_parts(vectors, vectors @ (theta - theta_0), doses, parts if doses.ndim == 2 else ())
+    along, parts = vectors @ (theta - theta_0), parts if doses.ndim == 2 else ()
+    return theta - DirectionsInParts(vectors, parts).sums(doses * (along[:, None] if parts else along))
 
 
-def along_parts(
-    vectors: Tensor, along: Tensor, doses: Tensor, parts: Sequence[tuple[int, int]] = ()
-) -> Tensor:
-    """Σ_k α_k c_k u_k, or part by part Σ_k α_km c_k u_k, (…, P).
+class DirectionsInParts:
+    """Directions part by part, for sums of them that are taken many times.
 
-    It takes about as long as reading the directions, for two sets of doses hardly longer than for one
+    A sum takes about as long as reading the directions, two sums at once hardly longer than one
     (`benchmarks/tuning.py`).
 
     Args:
-        vectors: directions u_k, (k, P).
-        along: c_k, (k,).
-        doses: α, () or (…, k), or with parts (…, k, M).
-        parts: (start, stop) of each of the M.
+        vectors: u_k, (k, P).
+        parts: (start, stop) of each of the M, one after the other; () for one of all.
+        dtype: that directions are kept in and multiplied in; default as they are, which copies nothing.
     """
-    if not parts:
-        return (doses * along) @ vectors
-    weights, pieces = doses * along[:, None], []
-    for first, last in _runs(parts):
-        (start, _), (_, stop) = parts[first], parts[last - 1]
-        of_parts = vectors[:, start:stop].unflatten(1, (last - first, -1))
-        pieces.append(torch.einsum("...km,kmp->...mp", weights[..., first:last], of_parts).flatten(-2))
-    return torch.cat(pieces, dim=-1)
+
+    def __init__(
+        self, vectors: Tensor, parts: Sequence[tuple[int, int]] = (), dtype: torch.dtype | None = None
+    ):
+        self._parted, self._reduced = bool(parts), dtype == torch.bfloat16
+        parts = parts or [(0, vectors.shape[1])]
+        self._runs: list[tuple[int, int, Tensor]] = []
+        for first, last in _runs(parts):
+            (start, _), (_, stop) = parts[first], parts[last - 1]
+            of_parts = vectors[:, start:stop].unflatten(1, (last - first, -1)).transpose(0, 1)
+            if dtype not in (None, vectors.dtype):
+                of_parts = of_parts.to(dtype).contiguous()
+            self._runs.append((first, last, of_parts))
+
+    def sums(self, weights: Tensor) -> Tensor:
+        """Σ_k w_k u_k, or part by part Σ_k w_km u_k, (…, P) of the weights' dtype; differentiable in them.
+
+        Args:
+            weights: w, (…, k), or with parts (…, k, M).
+        """
+        weights = weights if self._parted else weights[..., None]
+        by_part = weights[None].flatten(0, -3).permute(2, 0, 1)  # (M, sums, k)
+        count = by_part.shape[1]
+        if self._reduced and count == 1:
+            by_part = nn.functional.pad(by_part, (0, 0, 0, 1))  # a lone row is multiplied slower than two
+        pieces = [
+            (by_part[first:last].to(of_parts.dtype) @ of_parts).transpose(0, 1)[:count].flatten(1)
+            for first, last, of_parts in self._runs
+        ]
+        return torch.cat(pieces, dim=-1).to(weights.dtype).view(*weights.shape[:-2], -1)
 
 
 def _runs(parts: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

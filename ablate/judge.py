@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..agents.blocked import blocked_convolutions
 from ..agents.parameters import named_parameters_of, parameter_layout, units_of
 from .bootstrap import Bootstrap, Interval, interval
 from .cuts import cut_parameters
@@ -114,10 +115,29 @@ class Judge:
             check_goal(goal, behaviour)
         self._layout, self._resamples, self._seed = parameter_layout(network), resamples, seed
         self._verdicts: dict[bytes, Verdict] = {}
+        self._retentions: dict[bytes, dict[str, float]] = {}
+
+    @cached_property
+    def untrained(self) -> dict[str, Tensor]:
+        """What `measure` gives at θ_0."""
         with torch.no_grad():
-            self.untrained, self.trained = self.measure(theta_0), self.measure(theta)
-        self.uniform = _whole(behaviour.uniform())
-        self.floor = self.untrained if behaviour.floor == "untrained" else self.uniform
+            return self.measure(self.theta_0)
+
+    @cached_property
+    def trained(self) -> dict[str, Tensor]:
+        """What `measure` gives at θ."""
+        with torch.no_grad():
+            return self.measure(self.theta)
+
+    @cached_property
+    def uniform(self) -> dict[str, Tensor]:
+        """What `measure` gives for the uniform-random agent."""
+        return _whole(self.behaviour.uniform())
+
+    @property
+    def floor(self) -> dict[str, Tensor]:
+        """What `measure` gives for the agent that retention counts from."""
+        return self.untrained if self.behaviour.floor == "untrained" else self.uniform
 
     def measure(self, theta: Tensor) -> dict[str, Tensor]:
         """Every measure on each of its units at θ, name → (units,) float64."""
@@ -162,7 +182,7 @@ class Judge:
 
     def judge(self, theta: Tensor) -> Verdict:
         """The verdict on an agent with parameters θ; of those judged before (rewinds recur) the same again."""
-        key = hashlib.blake2b(theta.detach().cpu().numpy().tobytes()).digest()
+        key = _key(theta)
         if key not in self._verdicts:
             self._verdicts[key] = self.judge_network(self.network_at(theta))
         return self._verdicts[key]
@@ -185,7 +205,10 @@ class Judge:
 
     def retention(self, theta: Tensor) -> dict[str, float]:
         """A verdict's retention without its intervals, name → (cut − floor) / (trained − floor)."""
-        return self.retention_network(self.network_at(theta))
+        key = _key(theta)
+        if key not in self._retentions:
+            self._retentions[key] = self.retention_network(self.network_at(theta))
+        return dict(self._retentions[key])
 
     def retention_network(self, network: Network) -> dict[str, float]:
         """The same of any network."""
@@ -206,9 +229,14 @@ class Judge:
         return rows
 
     def network_at(self, theta: Tensor) -> Network:
-        """The network with parameters θ, differentiable in them."""
+        """The network with parameters θ, differentiable in them; hooks on its modules may be passed by."""
         values = self.parameters_at(theta)
-        return lambda inputs: functional_call(self.network, values, (inputs,))
+
+        def network(inputs: Tensor) -> Any:
+            with blocked_convolutions():
+                return functional_call(self.network, values, (inputs,))
+
+        return network
 
     @property
     def device(self) -> torch.device:
@@ -244,6 +272,10 @@ def check_goal(goal: Goal, behaviour: Behaviour) -> None:
         if name not in behaviour.measures:
             known = ", ".join(behaviour.measures)
             raise ValueError(f"goal {goal.name!r} names the measure {name!r}: give one of {known}")
+
+
+def _key(theta: Tensor) -> bytes:
+    return hashlib.blake2b(theta.detach().cpu().numpy().tobytes()).digest()
 
 
 def _whole(values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -149,8 +149,10 @@ def with_applied(run: MazeRun, found: Directions, count: int) -> Directions:
 
     Where a run has too few checkpoints for a decomposition, the directions alone.
     """
+    if not count:
+        return found
     changes = run.applied_changes()
-    if not count or changes.shape[0] < 2:
+    if changes.shape[0] < 2:
         return found
     return joined(found, directions_beyond(changes, found, count))
 

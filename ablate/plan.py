@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from ..analysis.directions import Directions
 from .goal import Goal
@@ -10,6 +11,7 @@ from .selection import Selection, by_time
 from .tuned import TuneSettings
 
 Choice = Callable[[Directions], Selection]
+Controlled = Literal["all", "headline"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class CutSettings:
         count: directions of a profile cut.
         strongest: profile cuts by earliest and latest choose among so many of the strongest directions.
         draws: draws of each random control of a headline cut; the other cuts have one.
+        controls_of: `all` cuts stand beside their controls, or the `headline` ones only.
         doses: doses of the dose–response curves.
         tune: how tuned doses are optimised.
         seed: of the random controls.
@@ -29,6 +32,7 @@ class CutSettings:
     count: int = 5
     strongest: int = 40
     draws: int = 3
+    controls_of: Controlled = "all"
     doses: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
     tune: TuneSettings = field(default_factory=TuneSettings)
     seed: int = 0
@@ -36,6 +40,9 @@ class CutSettings:
 
     def __post_init__(self) -> None:
         self._check_least(count=1, strongest=1, draws=1)
+        if self.controls_of not in get_args(Controlled):
+            known = ", ".join(get_args(Controlled))
+            raise ValueError(f"controls_of is {self.controls_of!r}: give one of {known}")
         if not self.doses:
             raise ValueError("doses is empty: give at least one dose")
         for dose in self.doses:
@@ -68,6 +75,10 @@ class PlannedCut:
     neighbour: Choice | None = None
     headline: bool = False
     rewinds: tuple[float, ...] = ()
+
+    def controlled(self, settings: CutSettings) -> bool:
+        """Whether it stands beside its controls."""
+        return self.headline or settings.controls_of == "all"
 
 
 def timed(count: int, among: int, *, latest: bool = False, skip: int = 0) -> Choice:

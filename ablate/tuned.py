@@ -7,8 +7,8 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from ..agents.precision import Precision, in_precision
-from .cuts import along_parts
+from ..agents.precision import Precision, in_precision, resolved_precision
+from .cuts import DirectionsInParts
 from .goal import Goal
 from .judge import DosesPer, Judge
 from .tuning_loss import TuningLoss
@@ -138,6 +138,9 @@ def tune_doses(
     moved = theta - theta_0
     along, length = vectors @ moved, moved.norm()
     parts = judges[0].parts(settings.doses_per)
+    reduced = resolved_precision(settings.precision, judges[0].device) == "bfloat16"
+    directions = DirectionsInParts(vectors, parts, torch.bfloat16 if reduced else None)
+    along = along[:, None] if parts else along
 
     def at(step: int, doses: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
         judge = judges[step % len(judges)]
@@ -147,7 +150,7 @@ def tune_doses(
             measured = judge.surrogate_network(network, goals[number].measures)
             return losses[number](measured, settings.guarding_at(step)), step_back.norm() / length
 
-        steps_back = along_parts(vectors, along, torch.stack(list(doses.values())), parts)
+        steps_back = directions.sums(torch.stack(list(doses.values())) * along)
         return {number: of_goal(number, back) for number, back in zip(doses, steps_back, strict=True)}
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)

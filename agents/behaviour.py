@@ -18,6 +18,7 @@ from ..envs.levels import NUM_ACTIONS, OPPOSITE, Levels
 from ..envs.moves import default_time_limit
 from ..envs.state_graph import MOST_STATES, StateGraph, memory
 from ..envs.world import TRAINING, Event, Measure, World
+from .expectation import expectation
 
 # A policy: observations (B, C, n, n) uint8 to action probabilities (B, 4).
 Policy = Callable[[Tensor], Tensor]
@@ -61,45 +62,40 @@ def hitting_probabilities(
     Returns:
         (M, L, S).
     """
-    return _backward(lambda after: (policy * after).sum(-1), following, target, avoid, horizon, policy.dtype)
+    entered, going_on = (_columns(part, policy.dtype) for part in (target, ~target & ~avoid))
+    found = expectation(policy.flatten(0, 1), _flat(following), entered, going_on, entered, horizon)
+    return found.T.reshape(target.shape)
+
+
+def _columns(questions: Tensor, dtype: torch.dtype) -> Tensor:
+    """(M, L, S) as (L · S, M)."""
+    return questions.flatten(1).T.to(dtype, memory_format=torch.contiguous_format)
 
 
 def best_hitting(following: Tensor, target: Tensor, avoid: Tensor, horizon: int) -> Tensor:
     """The same for the best walker, who takes the shortest path: 1 where it can be done, else 0."""
-    return _backward(lambda after: after.amax(-1), following, target, avoid, horizon, torch.float32)
-
-
-def _backward(
-    average: Callable[[Tensor], Tensor],
-    following: Tensor,
-    target: Tensor,
-    avoid: Tensor,
-    horizon: int,
-    dtype: torch.dtype,
-) -> Tensor:
-    questions, flat = len(target), _flat(following)
-    entered, going_on = target.to(dtype), (~target & ~avoid).to(dtype)
-    probability = entered
+    questions, flat = len(target), _flat(following).view(-1)
+    entered, going_on = target.float(), (~target & ~avoid).float()
+    reached = entered
     for _ in range(horizon):
-        after = probability.view(questions, -1).index_select(1, flat).view(questions, *following.shape)
-        probability = entered + going_on * average(after)
-    return probability
+        after = reached.view(questions, -1).index_select(1, flat).view(questions, *following.shape)
+        reached = entered + going_on * after.amax(-1)
+    return reached
 
 
 def expected_rewards(policy: Tensor, graph: StateGraph, over: Tensor, horizon: int) -> Tensor:
     """Expected sum of rewards within `horizon` steps, an episode ending in the states `over` (L, S); (L, S)."""
-    flat = _flat(graph.next)
-    going_on, paid = (~over).to(policy.dtype), (policy * graph.rewards).sum(-1)
-    expected = torch.zeros_like(paid)
-    for _ in range(horizon):
-        after = expected.view(-1).index_select(0, flat).view(policy.shape)
-        expected = going_on * (paid + (policy * after).sum(-1))
-    return expected
+    going_on = (~over).to(policy.dtype)
+    paid = going_on * (policy * graph.rewards).sum(-1)
+    paid, going_on = paid.view(-1, 1), going_on.view(-1, 1)
+    nothing = torch.zeros_like(paid)
+    expected = expectation(policy.flatten(0, 1), _flat(graph.next), paid, going_on, nothing, horizon)
+    return expected.view(over.shape)
 
 
 def best_rewards(graph: StateGraph, over: Tensor, horizon: int) -> Tensor:
     """The largest sum of rewards within `horizon` steps, (L, S)."""
-    flat, going_on = _flat(graph.next), (~over).float()
+    flat, going_on = _flat(graph.next).view(-1), (~over).float()
     best = torch.zeros_like(going_on)
     for _ in range(horizon):
         after = best.view(-1).index_select(0, flat).view(graph.next.shape)
@@ -119,8 +115,7 @@ def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
     moves.
     """
     horizon = graph.levels.size
-    count, width, _ = policy.shape
-    flat = _flat(graph.next)
+    following = _flat(graph.next)
     ways = _ways(graph)
     walking, starts = ways.to(policy.dtype), (ways & graph.initial).to(policy.dtype)
     finds = policy * (~graph.bumps).to(policy.dtype)
@@ -129,14 +124,14 @@ def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
     opposite = torch.as_tensor(OPPOSITE, device=policy.device)
     clean = all_finds - torch.cat([finds[:, :, opposite], torch.zeros_like(stays)], dim=-1)
     columns = NUM_ACTIONS + 1
-    by_move = flat * columns + torch.arange(NUM_ACTIONS, device=policy.device).repeat(count * width)
-    moves, found = torch.zeros_like(walking), torch.zeros_like(clean)
+    by_move = (following * columns + torch.arange(NUM_ACTIONS, device=policy.device)).view(-1)
+    here = walking.view(-1, 1)
+    moves = expectation(policy.flatten(0, 1), following, here, here, torch.zeros_like(here), horizon)
+    found = torch.zeros_like(clean)
     for _ in range(horizon):
-        moves_after = moves.view(-1).index_select(0, flat).view_as(policy)
         found_after = found.view(-1).index_select(0, by_move).view_as(policy)
-        moves = walking * (1 + (policy * moves_after).sum(-1))
         found = walking[:, :, None] * (clean + (finds * found_after).sum(-1, keepdim=True) + stays * found)
-    return (starts * found[:, :, NUM_ACTIONS]).sum(1) / (starts * moves).sum(1)
+    return (starts * found[:, :, NUM_ACTIONS]).sum(1) / (starts * moves.view_as(starts)).sum(1)
 
 
 def _ways(graph: StateGraph) -> Tensor:
@@ -339,6 +334,6 @@ class _Walk:
 
 
 def _flat(following: Tensor) -> Tensor:
-    """Numbers of states in one row of all levels: (L, S, 4) gives (L · S · 4,)."""
+    """States numbered through all levels: (L, S, 4) gives (L · S, 4)."""
     count, width, _ = following.shape
-    return (following + width * torch.arange(count, device=following.device)[:, None, None]).reshape(-1)
+    return (following + width * torch.arange(count, device=following.device)[:, None, None]).flatten(0, 1)

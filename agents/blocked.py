@@ -3,7 +3,8 @@
 Planes that lie as channels_last go to a kernel of oneDNN (`brg_conv`) that, for the few channels of maze networks on
 AVX-512 cores, takes 1.6 to 2.8 times as long as its kernel for planes in blocks (`jit_bf16`), though 16 channels lie
 alike in both: 1.33 and 0.46 ms for 3 to 16 channels on 1,024 planes of 9×9 in bfloat16, 2.4 and 1.5 for 16 to 16,
-forward as backward. torch takes the second for tensors of its opaque layout `torch._mkldnn`.
+forward as backward. torch takes the second for tensors of its opaque layout `torch._mkldnn`. In float32 a pass forward
+of network `conv` gains a third, mostly for what need not be copied between layouts; one backward nothing.
 """
 
 from collections.abc import Iterator
@@ -20,9 +21,9 @@ _blocked: ContextVar[bool] = ContextVar("blocked", default=False)
 
 
 @contextmanager
-def blocked_convolutions() -> Iterator[None]:
+def blocked_convolutions(asked: bool = True) -> Iterator[None]:
     """Within it, where it pays, network `conv` passes by its inner modules and hooks on them; differentiable once."""
-    before = _blocked.set(True)
+    before = _blocked.set(asked)
     try:
         yield
     finally:
@@ -31,15 +32,16 @@ def blocked_convolutions() -> Iterator[None]:
 
 def in_blocks(planes: Tensor) -> bool:
     """Whether to convolve these planes in blocks: it pays, and is asked for."""
-    return _blocked.get() and blocks_pay(planes.dtype, planes.device)
+    return _blocked.get() and blocks_pay(planes.dtype, planes.device, backward=torch.is_grad_enabled())
 
 
-def blocks_pay(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether planes in blocks are convolved the quicker: bfloat16, on AVX-512.
+def blocks_pay(dtype: torch.dtype, device: torch.device, *, backward: bool = True) -> bool:
+    """Whether planes in blocks are convolved the quicker: bfloat16, on AVX-512, and float32 without a pass backward.
 
-    Float32 gains nothing, and AMX has kernels of its own for channels_last.
+    AMX has kernels of its own for channels_last.
     """
-    return dtype == torch.bfloat16 and device.type == "cpu" and _processor_has_the_kernel()
+    gains = dtype == torch.bfloat16 or (dtype == torch.float32 and not backward)
+    return gains and device.type == "cpu" and _processor_has_the_kernel()
 
 
 class _Convolution(torch.autograd.Function):

@@ -76,13 +76,13 @@ class ConvTrunk(nn.Sequential):
         """(B, channels, H, W) to (B, 128)."""
         if not in_blocks(input):
             return super().forward(input)
-        first, _, second, _, _, linear, _ = cast(tuple[Any, ...], tuple(self))
+        first, _, second, _, _, dense, _ = cast(tuple[Any, ...], tuple(self))
         planes = input.contiguous().to_mkldnn()
         planes = torch.relu(convolve(planes, first))
         planes = torch.relu(convolve(planes, second)).to_dense()
         # Out of their blocks planes lie channel by channel: it is quicker to have the weights lie so, too.
-        by_pixel = linear.weight.to(planes.dtype).unflatten(1, (-1, planes.shape[1]))
-        return torch.relu(nn.functional.linear(planes.flatten(1), by_pixel.mT.flatten(1), linear.bias))
+        by_pixel = dense.weight.to(planes.dtype).unflatten(1, (-1, planes.shape[1]))
+        return torch.relu(linear(planes.flatten(1), by_pixel.mT.flatten(1), dense.bias))
 
 
 class ResidualBlock(nn.Module):

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
@@ -246,12 +247,15 @@ class RunDirectory(Generic[S]):
             RunFileError: it is missing, damaged, or of another network.
         """
         tensors, _ = load_tensors(path, remedy)
-        layout = parameter_layout(self.settings.new_network())
-        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {
-            n: s for n, (_, _, s) in layout.items()
-        }:
+        shapes = self._shapes
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != shapes:
             raise RunFileError(f"{path} is of another network than config.json says")
-        return torch.cat([tensors[name].reshape(-1) for name in layout])
+        return torch.cat([tensors[name].reshape(-1) for name in shapes])
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every named parameter, in order."""
+        return {name: shape for name, (_, _, shape) in parameter_layout(self.settings.new_network()).items()}
 
     def network(self, time: int | None = None) -> nn.Module:
         """The network with θ after so many rollouts or updates; None is the end of training."""

@@ -3,7 +3,8 @@
     python benchmarks/tuning.py [--directions 160] [--steps 30]
 
 A step is one of Adam on doses per output unit of the default network, on 20 levels, in one thread; the parameters and
-directions are random. The limit is that of memory: the directions are read once forward and once back.
+directions are random. The limit of the products is that of memory: directions are read once forward and once back,
+in the precision that the network is tuned in.
 """
 
 import argparse
@@ -17,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 
 from goalcut.ablate import TuneSettings, tune_doses
-from goalcut.ablate.cuts import along_parts
+from goalcut.ablate.cuts import DirectionsInParts
 from goalcut.ablate.judge import Judge
 from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
 from goalcut.agents.allocator import keep_freed_memory
 from goalcut.agents.behaviour import ExactBehaviour
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters
+from goalcut.agents.precision import resolved_precision
 from goalcut.envs import CheeseInCorner
 
 WORLD = CheeseInCorner()
@@ -45,16 +47,18 @@ def main() -> None:
     goals = maze_goals(WORLD)
     behaviour = MazeBehaviour(ExactBehaviour.of_world(WORLD, 20, seed=0, split="tune"))
     judges = [Judge(networks[0], behaviour, theta_0, theta, goals=goals)]
-    settings = TuneSettings(steps=words.steps)
+    # Only after a quarter of the steps a goal may be given up.
+    settings = TuneSettings(steps=4 * words.steps)
     parts = judges[0].parts("unit")
-    along = vectors @ (theta - theta_0)
+    reduced = resolved_precision(settings.precision, judges[0].device) == "bfloat16"
+    plain, quick = (DirectionsInParts(vectors, parts, dtype) for dtype in (None, torch.bfloat16))
 
-    def products(goals: int) -> None:
-        doses = torch.full((goals, len(vectors), len(parts)), 0.1, requires_grad=True)
-        along_parts(vectors, along, doses, parts).sum().backward()
+    def products(goals: int, directions: DirectionsInParts) -> None:
+        weights = torch.full((goals, len(vectors), len(parts)), 0.1, requires_grad=True)
+        directions.sums(weights).sum().backward()
 
     def step(*chosen: int) -> float:
-        """Median of the steps, of all attempts that tuning makes."""
+        """Median of the first steps, in which all goals go on."""
         moments: list[float] = []
         tune_doses(
             judges,
@@ -65,15 +69,18 @@ def main() -> None:
             settings,
             on_step=lambda _, __: moments.append(time.perf_counter()),
         )
-        return statistics.median(later - before for before, later in pairwise(moments))
+        return statistics.median(later - before for before, later in pairwise(moments[: words.steps]))
 
     both, apart = step(0, 1), step(0) + step(1)
     rows = {
         "a step of both goals at once": both,
         "one goal after the other": apart,
-        "of it the products with the directions": seconds_of(lambda: products(2)),
-        "these one goal after the other": 2 * seconds_of(lambda: products(1)),
-        "reading the directions twice": 2 * seconds_of(vectors.sum),
+        "of it the products with the directions": seconds_of(
+            lambda: products(2, quick if reduced else plain)
+        ),
+        "these in float32": seconds_of(lambda: products(2, plain)),
+        "these in float32, one goal after the other": 2 * seconds_of(lambda: products(1, plain)),
+        "reading the directions twice, in float32": 2 * seconds_of(vectors.sum),
     }
     table = Table(title=f"{words.directions} directions of {len(theta):,} parameters, a dose per output unit")
     table.add_column("what")

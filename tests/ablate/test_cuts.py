@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from goalcut.ablate.controls import random_control, same_norm, shrink, span_control
-from goalcut.ablate.cuts import along_parts, cut_parameters, orthonormal, relative_norm
+from goalcut.ablate.cuts import DirectionsInParts, cut_parameters, orthonormal, relative_norm
 
 P = 300
 
@@ -82,17 +82,21 @@ def test_a_direction_can_have_a_dose_for_each_part_of_the_parameters(thetas) -> 
     assert torch.equal(cut_parameters(theta, theta_0, U, torch.zeros(3, 5), parts), theta)
 
 
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (2, 3)])
 @pytest.mark.parametrize("parts", [(), ((0, 4), (4, 8), (8, 200), (200, P))])
-def test_several_doses_at_once_are_each_alone(thetas, parts) -> None:
+def test_sums_of_directions_and_their_gradient_are_those_of_a_dense_product(parts, shape, dtype) -> None:
     U, generator = basis(3), torch.Generator().manual_seed(2)
-    along = U @ (thetas[0] - thetas[1])
-    doses = torch.rand(2, 3, len(parts) or 1, generator=generator)
-    together = along_parts(U, along, doses if parts else doses[..., 0], parts)
-    assert together.shape == (2, P)
+    weights = torch.rand(*shape, 3, len(parts) or 1, generator=generator).requires_grad_()
+    derivative = torch.randn(*shape, P, generator=generator)
+    found = DirectionsInParts(U, parts, dtype).sums(weights if parts else weights[..., 0])
+    assert found.shape == (*shape, P)
     lengths = torch.tensor([stop - start for start, stop in parts] or [P])
-    for found, one in zip(together, doses, strict=True):
-        dense = one.double().repeat_interleave(lengths, dim=1) * along.double()[:, None] * U.double()
-        torch.testing.assert_close(found.double(), dense.sum(0), atol=1e-6, rtol=1e-5)
+    dense = (weights.double().repeat_interleave(lengths, dim=-1) * U.double()).sum(-2)
+    gradients = (torch.autograd.grad((x * derivative).sum(), weights)[0] for x in (found, dense))
+    for one, other in ((found.double(), dense), gradients):
+        error, whole = (one - other).norm().item(), other.norm().item()
+        assert error < (1e-5 if dtype is None else 1e-2) * whole
 
 
 def test_the_dose_is_differentiable(thetas) -> None:

@@ -178,6 +178,18 @@ def test_every_row_of_the_table_is_made_again_from_what_it_says(
         remade(beside, of_the_corner)
 
 
+def test_controls_of_headlines_alone_leave_every_other_row_as_it_was(ablation: MazeAblation) -> None:
+    settings, told = replace(SETTINGS, controls_of="headline"), []
+    brief = MazeAblation(ablation.run, ablation.directions, 4, settings)  # type: ignore[arg-type]
+    rows, _, headline = brief.rows(on_row=told.append)
+    kept = [row for row in ablation.rows()[0] if row.control_of is None or row.control_of in headline]
+    assert rows == kept
+    assert {row.control_of for row in rows} == {None, *headline}
+    # Besides the rows, doses of two cuts and three curves of each headline.
+    assert len(told) == len(rows) + 2 + 3 * len(headline) == brief.planned_entries()
+    assert len(told) < ablation.planned_entries()
+
+
 def test_a_row_tells_its_own_directions_and_dose(ablation: MazeAblation) -> None:
     by_name = {row.name: row for row in ablation.rows()[0]}
     tuned = by_name["tuned: remove cheese"]
@@ -206,6 +218,7 @@ def test_where_early_ends_is_part_of_the_fingerprint(ablation: MazeAblation) -> 
         ({"levels": 1}, "levels is 1: give at least 2"),
         ({"tuning_levels": 7}, "tuning_levels is 7: give at least 8"),
         ({"draws": 0}, "draws is 0: give at least 1"),
+        ({"controls_of": "some"}, "controls_of is 'some': give one of all, headline"),
         ({"applied": -1}, "applied is -1: give at least 0"),
     ],
 )

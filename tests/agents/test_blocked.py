@@ -59,10 +59,26 @@ def test_hooks_on_inner_modules_see_every_pass_that_asks_for_no_blocks() -> None
     assert seen == [torch.bfloat16] * 2
 
 
-def test_only_bfloat16_on_a_cpu_goes_in_blocks() -> None:
+def test_float32_planes_in_blocks_give_the_same_outputs() -> None:
+    network, planes = network_and_planes()
+    with torch.no_grad():
+        plain = network(planes)
+        with blocked_convolutions():
+            blocked = network(planes)
+    for one, other in zip(plain, blocked, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_goes_in_blocks_and_float32_where_no_gradient_is_wanted_on_a_cpu() -> None:
     planes = torch.zeros(1, 3, 5, 5)
     assert not in_blocks(planes.bfloat16())
     with blocked_convolutions():
         assert in_blocks(planes.bfloat16())
         assert not in_blocks(planes)
+        with torch.no_grad():
+            assert in_blocks(planes)
+            assert not in_blocks(planes.to("meta"))
+            assert not in_blocks(planes.double())
+            with blocked_convolutions(False):
+                assert not in_blocks(planes)
         assert not in_blocks(planes.bfloat16().to("meta"))
