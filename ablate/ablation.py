@@ -78,7 +78,7 @@ class Ablation(ABC):
                     f"parameters: give a lens's directions of this network"
                 )
         self.vectors, self.tuned_among = vectors_of(directions), directions
-        self._tuned_goals: list[Goal] = []
+        self._tuned_goals: dict[str, list[Goal]] = {}
         self._doses: dict[tuple[str, int], list[Any]] = {}
 
     def others_tuned_among(self) -> Directions | None:
@@ -116,7 +116,11 @@ class Ablation(ABC):
         curves: list[DoseCurve] = []
         headline: list[str] = []
         planned = self.planned()
-        self._tuned_goals = [plan.goal for plan in planned if plan.choose is None]
+        tuned = [plan for plan in planned if plan.choose is None]
+        controlled = [plan for plan in tuned if plan.controlled(self.settings)]
+        self._tuned_goals = {
+            over: [plan.goal for plan in plans] for over, plans in (("found", tuned), ("random", controlled))
+        }
         self._doses.clear()
 
         def done(name: str, make: Make) -> dict[str, Any]:
@@ -226,10 +230,11 @@ class Ablation(ABC):
 
     def _tuned(self, what: str, vectors: Tensor, goal: Goal) -> list[Any]:
         """Doses of one goal over some directions; those of its partner in the plan are tuned with them, and kept."""
-        place = self._tuned_goals.index(goal)
+        together = self._tuned_goals[what]
+        place = together.index(goal)
         if (what, place) not in self._doses:
             first = place // _TOGETHER * _TOGETHER
-            goals = self._tuned_goals[first : first + _TOGETHER]
+            goals = together[first : first + _TOGETHER]
             tuned = tune_doses(self.tuners, self.theta, self.theta_0, vectors, goals, self.settings.tune)
             for number, doses in enumerate(tuned, first):
                 self._doses[what, number] = written_doses(doses)

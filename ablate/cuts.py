@@ -45,8 +45,8 @@ def cut_parameters(
             f"dose is of shape {tuple(doses.shape)}: give one number or {len(vectors)} of them{each}"
         )
     vectors = vectors.to(theta)
-    along, parts = vectors @ (theta - theta_0), parts if doses.ndim == 2 else ()
-    return theta - DirectionsInParts(vectors, parts).sums(doses * (along[:, None] if parts else along))
+    directions = DirectionsInParts(vectors, parts if doses.ndim == 2 else ())
+    return theta - directions.sums(doses, vectors @ (theta - theta_0))
 
 
 class DirectionsInParts:
@@ -58,13 +58,14 @@ class DirectionsInParts:
     Args:
         vectors: u_k, (k, P).
         parts: (start, stop) of each of the M, one after the other; () for one of all.
-        dtype: that directions are kept in and multiplied in; default as they are, which copies nothing.
+        dtype: that directions, a copy of them, are multiplied in, and sums and gradients are rounded to; default as
+            they are, which copies nothing.
     """
 
     def __init__(
         self, vectors: Tensor, parts: Sequence[tuple[int, int]] = (), dtype: torch.dtype | None = None
     ):
-        self._parted, self._reduced = bool(parts), dtype == torch.bfloat16
+        self._parted = bool(parts)
         parts = parts or [(0, vectors.shape[1])]
         self._runs: list[tuple[int, int, Tensor]] = []
         for first, last in _runs(parts):
@@ -74,16 +75,17 @@ class DirectionsInParts:
                 of_parts = of_parts.to(dtype).contiguous()
             self._runs.append((first, last, of_parts))
 
-    def sums(self, weights: Tensor) -> Tensor:
-        """Σ_k w_k u_k, or part by part Σ_k w_km u_k, (…, P) of the weights' dtype; differentiable in them.
+    def sums(self, doses: Tensor, along: Tensor) -> Tensor:
+        """Σ_k α_k c_k u_k, or part by part Σ_k α_km c_k u_k, (…, P) of the doses' dtype; differentiable in them.
 
         Args:
-            weights: w, (…, k), or with parts (…, k, M).
+            doses: α, () or (…, k), or with parts (…, k, M).
+            along: c, (k,).
         """
-        weights = weights if self._parted else weights[..., None]
+        weights = doses * along[:, None] if self._parted else (doses * along)[..., None]
         by_part = weights[None].flatten(0, -3).permute(2, 0, 1)  # (M, sums, k)
         count = by_part.shape[1]
-        if self._reduced and count == 1:
+        if self._runs[0][-1].dtype == torch.bfloat16 and count == 1:
             by_part = nn.functional.pad(by_part, (0, 0, 0, 1))  # a lone row is multiplied slower than two
         pieces = [
             (by_part[first:last].to(of_parts.dtype) @ of_parts).transpose(0, 1)[:count].flatten(1)

@@ -95,7 +95,7 @@ class Judge:
         seed: of the resampling.
 
     Raises:
-        ValueError: a goal names a measure that the behaviour does not have.
+        ValueError: a goal names a measure that the behaviour does not have, or θ is of another network.
     """
 
     def __init__(
@@ -114,6 +114,8 @@ class Judge:
         for goal in goals:
             check_goal(goal, behaviour)
         self._layout, self._resamples, self._seed = parameter_layout(network), resamples, seed
+        for one in (theta_0, theta):
+            named_parameters_of(one, self._layout)
         self._verdicts: dict[bytes, Verdict] = {}
         self._retentions: dict[bytes, dict[str, float]] = {}
 
@@ -204,7 +206,7 @@ class Judge:
         )
 
     def retention(self, theta: Tensor) -> dict[str, float]:
-        """A verdict's retention without its intervals, name → (cut − floor) / (trained − floor)."""
+        """A verdict's retention without its intervals, name → (cut − floor) / (trained − floor); remembered as well."""
         key = _key(theta)
         if key not in self._retentions:
             self._retentions[key] = self.retention_network(self.network_at(theta))
@@ -229,7 +231,10 @@ class Judge:
         return rows
 
     def network_at(self, theta: Tensor) -> Network:
-        """The network with parameters θ, differentiable in them; hooks on its modules may be passed by."""
+        """The network with parameters θ, differentiable in them once; hooks on its modules may be passed by.
+
+        Where no gradient is wanted it may go another way than with one, to the same outputs but for rounding.
+        """
         values = self.parameters_at(theta)
 
         def network(inputs: Tensor) -> Any:

@@ -11,7 +11,8 @@ from .selection import Selection, by_time
 from .tuned import TuneSettings
 
 Choice = Callable[[Directions], Selection]
-Controlled = Literal["all", "headline"]
+ControlsOf = Literal["all", "headline"]
+"""Which cuts stand beside their controls."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class CutSettings:
     Attributes:
         count: directions of a profile cut.
         strongest: profile cuts by earliest and latest choose among so many of the strongest directions.
-        draws: draws of each random control of a headline cut; the other cuts have one.
+        draws: draws of each random control of a headline cut; the other cuts have one, or none.
         controls_of: `all` cuts stand beside their controls, or the `headline` ones only.
         doses: doses of the dose–response curves.
         tune: how tuned doses are optimised.
@@ -32,7 +33,7 @@ class CutSettings:
     count: int = 5
     strongest: int = 40
     draws: int = 3
-    controls_of: Controlled = "all"
+    controls_of: ControlsOf = "all"
     doses: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
     tune: TuneSettings = field(default_factory=TuneSettings)
     seed: int = 0
@@ -40,8 +41,8 @@ class CutSettings:
 
     def __post_init__(self) -> None:
         self._check_least(count=1, strongest=1, draws=1)
-        if self.controls_of not in get_args(Controlled):
-            known = ", ".join(get_args(Controlled))
+        if self.controls_of not in get_args(ControlsOf):
+            known = ", ".join(get_args(ControlsOf))
             raise ValueError(f"controls_of is {self.controls_of!r}: give one of {known}")
         if not self.doses:
             raise ValueError("doses is empty: give at least one dose")

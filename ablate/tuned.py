@@ -44,7 +44,7 @@ class TuneSettings:
             costs some of the way, and it is found again later.
         guard_floor: the retention that a guard is pressed up to: a limit, not a further goal. With all of it asked for,
             some agents keep more of the way than anyone needs and a part of the goal with it.
-        precision: of the network while doses are tuned, as in training; cuts are judged in float32.
+        precision: of the network and the directions while doses are tuned; cuts are made and judged in float32.
     """
 
     steps: int = 500
@@ -138,9 +138,9 @@ def tune_doses(
     moved = theta - theta_0
     along, length = vectors @ moved, moved.norm()
     parts = judges[0].parts(settings.doses_per)
-    reduced = resolved_precision(settings.precision, judges[0].device) == "bfloat16"
-    directions = DirectionsInParts(vectors, parts, torch.bfloat16 if reduced else None)
-    along = along[:, None] if parts else along
+    # Networks may be on another device than directions and doses.
+    both = {resolved_precision(settings.precision, device) for device in (judges[0].device, vectors.device)}
+    directions = DirectionsInParts(vectors, parts, torch.bfloat16 if both == {"bfloat16"} else None)
 
     def at(step: int, doses: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
         judge = judges[step % len(judges)]
@@ -150,7 +150,7 @@ def tune_doses(
             measured = judge.surrogate_network(network, goals[number].measures)
             return losses[number](measured, settings.guarding_at(step)), step_back.norm() / length
 
-        steps_back = directions.sums(torch.stack(list(doses.values())) * along)
+        steps_back = directions.sums(torch.stack(list(doses.values())), along)
         return {number: of_goal(number, back) for number, back in zip(doses, steps_back, strict=True)}
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)

@@ -86,7 +86,7 @@ def best_hitting(following: Tensor, target: Tensor, avoid: Tensor, horizon: int)
 def expected_rewards(policy: Tensor, graph: StateGraph, over: Tensor, horizon: int) -> Tensor:
     """Expected sum of rewards within `horizon` steps, an episode ending in the states `over` (L, S); (L, S)."""
     going_on = (~over).to(policy.dtype)
-    paid = going_on * (policy * graph.rewards).sum(-1)
+    paid = going_on * (policy * graph.rewards.to(policy.dtype)).sum(-1)
     paid, going_on = paid.view(-1, 1), going_on.view(-1, 1)
     nothing = torch.zeros_like(paid)
     expected = expectation(policy.flatten(0, 1), _flat(graph.next), paid, going_on, nothing, horizon)

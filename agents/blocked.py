@@ -22,7 +22,11 @@ _blocked: ContextVar[bool] = ContextVar("blocked", default=False)
 
 @contextmanager
 def blocked_convolutions(asked: bool = True) -> Iterator[None]:
-    """Within it, where it pays, network `conv` passes by its inner modules and hooks on them; differentiable once."""
+    """Within it, where it pays, network `conv` passes by its inner modules and hooks on them; differentiable once.
+
+    Args:
+        asked: False undoes it where it is asked for outside.
+    """
     before = _blocked.set(asked)
     try:
         yield
@@ -32,13 +36,14 @@ def blocked_convolutions(asked: bool = True) -> Iterator[None]:
 
 def in_blocks(planes: Tensor) -> bool:
     """Whether to convolve these planes in blocks: it pays, and is asked for."""
-    return _blocked.get() and blocks_pay(planes.dtype, planes.device, backward=torch.is_grad_enabled())
+    pays = blocks_pay(planes.dtype, planes.device, backward=torch.is_grad_enabled())
+    return _blocked.get() and pays and len(planes) > 0
 
 
 def blocks_pay(dtype: torch.dtype, device: torch.device, *, backward: bool = True) -> bool:
     """Whether planes in blocks are convolved the quicker: bfloat16, on AVX-512, and float32 without a pass backward.
 
-    AMX has kernels of its own for channels_last.
+    AMX has kernels of its own for channels_last. Float32 was measured on such processors alone.
     """
     gains = dtype == torch.bfloat16 or (dtype == torch.float32 and not backward)
     return gains and device.type == "cpu" and _processor_has_the_kernel()

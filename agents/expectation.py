@@ -12,33 +12,35 @@ from torch import Tensor
 
 
 def expectation(
-    weights: Tensor, following: Tensor, given: Tensor, going_on: Tensor, first: Tensor, horizon: int
+    weights: Tensor, following: Tensor, offset: Tensor, going_on: Tensor, initial: Tensor, horizon: int
 ) -> Tensor:
     """x_H of x_t = c + g ∘ P x_{t−1}, (N, M): M recursions over the same moves.
 
-    Differentiable, twice as well, in the weights, what is given and x_0; a second derivative takes autograd's way.
+    Differentiable in weights, offset and x_0: twice as well, where the second derivative takes autograd's way, but
+    neither forwards nor by torch.func.
 
     Args:
-        weights: (N, A), of the A moves from each of N states.
+        weights: (N, A), of the A moves from each of N states; floats are all of one dtype.
         following: (N, A) int64, the state that each leads to.
-        given: c, (N, M).
-        going_on: g, (N, M).
-        first: x_0, (N, M).
+        offset: c, (N, M).
+        going_on: g, (N, M), a constant.
+        initial: x_0, (N, M).
         horizon: H, steps.
     """
-    wanted = torch.is_grad_enabled() and any(part.requires_grad for part in (weights, given, first))
-    found = _Expectation.apply(weights, following, given, going_on, first, horizon, wanted)
-    return found  # pyright: ignore[reportReturnType]
+    # Asked here: inside of `forward` gradients are always off.
+    kept = torch.is_grad_enabled() and any(part.requires_grad for part in (weights, offset, initial))
+    expected = _Expectation.apply(weights, following, offset, going_on, initial, horizon, kept)
+    return expected  # pyright: ignore[reportReturnType]
 
 
 def _by_small_steps(
-    weights: Tensor, following: Tensor, given: Tensor, going_on: Tensor, first: Tensor, horizon: int
+    weights: Tensor, following: Tensor, offset: Tensor, going_on: Tensor, initial: Tensor, horizon: int
 ) -> Tensor:
-    flat, found = following.reshape(-1), first
+    flat, expected = following.reshape(-1), initial
     for _ in range(horizon):
-        after = found.index_select(0, flat).view(*following.shape, -1)
-        found = given + going_on * (weights[:, :, None] * after).sum(1)
-    return found
+        after = expected.index_select(0, flat).view(*following.shape, -1)
+        expected = offset + going_on * (weights[:, :, None] * after).sum(1)
+    return expected
 
 
 class _Expectation(torch.autograd.Function):
@@ -47,48 +49,53 @@ class _Expectation(torch.autograd.Function):
         ctx: Any,
         weights: Tensor,
         following: Tensor,
-        given: Tensor,
+        offset: Tensor,
         going_on: Tensor,
-        first: Tensor,
+        initial: Tensor,
         horizon: int,
-        wanted: bool,
+        kept: bool,
     ) -> Tensor:
         states, moves = following.shape
-        flat, sparse = following.reshape(-1), weights.reshape(-1)
+        flat, values = following.reshape(-1), weights.reshape(-1)
         rows = torch.arange(0, states * moves, moves, device=flat.device)
-        past = first.new_empty(horizon if wanted else 0, *first.shape)
-        found = first
+        past = initial.new_empty(horizon if kept else 0, *initial.shape)
+        expected = initial
         for t in range(horizon):
-            if wanted:
-                past[t] = found
-            found = torch.addcmul(given, going_on, _product(flat, rows, sparse, found))
-        ctx.save_for_backward(weights, following, given, going_on, first, past)
-        return found
+            if kept:
+                past[t] = expected
+            expected = torch.addcmul(offset, going_on, _product(flat, rows, values, expected))
+        ctx.save_for_backward(weights, following, offset, going_on, initial, past)
+        return expected if horizon else expected.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        weights, following, given, going_on, first, past = ctx.saved_tensors
+        weights, following, offset, going_on, initial, past = ctx.saved_tensors
         [gradient] = gradients
         if torch.is_grad_enabled():  # to be differentiated once more
-            inputs = (weights, given, first)
-            again = _by_small_steps(weights, following, given, going_on, first, len(past))
+            # Of views: what one input owes to another is for whoever differentiates on.
+            inputs = [part.view_as(part) for part in (weights, offset, initial)]
+            again = _by_small_steps(inputs[0], following, inputs[1], going_on, inputs[2], len(past))
             asked = [part for part in inputs if part.requires_grad]
-            found = iter(torch.autograd.grad(again, asked, gradient, create_graph=True))
-            to_weights, to_given, to_first = (next(found) if part.requires_grad else None for part in inputs)
-            return to_weights, None, to_given, None, to_first, None, None
+            found = iter(torch.autograd.grad(again, asked, gradient, create_graph=True, allow_unused=True))
+            to_weights, to_offset, to_initial = (
+                next(found) if part.requires_grad else None for part in inputs
+            )
+            return to_weights, None, to_offset, None, to_initial, None, None
         flat, (states, moves) = following.reshape(-1), following.shape
         # Pᵀ: the moves in the order of the states that they lead to.
-        order, arriving = flat.argsort(stable=True), flat.bincount(minlength=states)
-        rows, sources, sparse = arriving.cumsum(0) - arriving, order // moves, weights.reshape(-1)[order]
-        onward, to_given = torch.empty_like(past), torch.zeros_like(gradient)
+        order = flat.argsort(stable=True)
+        rows = torch.searchsorted(flat[order], torch.arange(states, device=flat.device))
+        sources, values = order // moves, weights.reshape(-1)[order]
+        onward, to_offset = torch.empty_like(past), torch.zeros_like(gradient)
         for t in reversed(range(len(past))):
-            to_given += gradient
+            if ctx.needs_input_grad[2]:
+                to_offset += gradient
             torch.mul(gradient, going_on, out=onward[t])
-            gradient = _product(sources, rows, sparse, onward[t])
-        # Σ over time and recursions of what is handed on × what lay ahead.
+            gradient = _product(sources, rows, values, onward[t])
+        # Σ over time and recursions of what is handed on × what lay ahead; move by move, for the memory.
         ahead, onward = (part.permute(1, 2, 0).reshape(states, -1) for part in (past, onward))
-        to_weights = (ahead.index_select(0, flat).view(states, moves, -1) @ onward[:, :, None])[:, :, 0]
-        return to_weights, None, to_given, None, gradient, None, None
+        to_weights = [(ahead.index_select(0, to) * onward).sum(1) for to in following.unbind(1)]
+        return torch.stack(to_weights, 1), None, to_offset, None, gradient, None, None
 
 
 def _product(columns: Tensor, rows: Tensor, values: Tensor, dense: Tensor) -> Tensor:

@@ -217,6 +217,7 @@ class PPO:
         uniform = torch.rand(*shape, 1, generator=self._generator, device=self.device)
         acting = deepcopy(self.network).bfloat16() if self._reduced else self.network
         steps: list[Step] = []
+        # In float32 planes lie as channels_last, as for the updates.
         with torch.no_grad(), blocked_convolutions(self._reduced):
             for t in range(cfg.num_steps):
                 observations[t] = env.observations

@@ -54,8 +54,8 @@ def main() -> None:
     plain, quick = (DirectionsInParts(vectors, parts, dtype) for dtype in (None, torch.bfloat16))
 
     def products(goals: int, directions: DirectionsInParts) -> None:
-        weights = torch.full((goals, len(vectors), len(parts)), 0.1, requires_grad=True)
-        directions.sums(weights).sum().backward()
+        doses = torch.full((goals, len(vectors), len(parts)), 0.1, requires_grad=True)
+        directions.sums(doses, vectors[:, 0]).sum().backward()
 
     def step(*chosen: int) -> float:
         """Median of the first steps, in which all goals go on."""

@@ -204,9 +204,8 @@ class Inputs(ABC, Generic[R]):
         return most_selective([row for row in self.cuts if row.get("removes") == goal])
 
     def best_control(self, cut: dict[str, Any]) -> dict[str, Any] | None:
-        """The most selective control of a cut; of cuts of the same goal where it has none of its own."""
-        same_goal = [row for row in self.controls if row.get("removes") == cut.get("removes")]
-        return most_selective(self.controls_of(cut) or same_goal)
+        """The most selective control of a cut; None where it has none of its own."""
+        return most_selective(self.controls_of(cut))
 
     @property
     def headline(self) -> list[dict[str, Any]]:

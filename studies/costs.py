@@ -22,8 +22,8 @@ from .study import Study
 REFERENCE_SECONDS = {"train": 252.0, "evaluate": 1.2, "analyze": 6.5, "ablate": 163.0}
 """Of the default run, each stage in one of two processes of one thread, on the machine that took `REFERENCE_KERNEL`.
 
-Evaluated on `_REFERENCE_LEVELS`, cut with the levels and the tuning of `AblateSettings`. What judging takes is its
-study's to say.
+Evaluated on `_REFERENCE_LEVELS`, cut with the levels and the tuning of `AblateSettings` and the controls of headlines.
+What judging takes is its study's to say.
 """
 _REFERENCE_LEVELS = 400
 REFERENCE_KERNEL = 0.018
@@ -54,7 +54,7 @@ class Costs:
         self.study, self.machine = study, machine
         self._path = directory / _FILE
         self._measured = _read(self._path)
-        reference = replace(study, levels=_REFERENCE_LEVELS, ablate=AblateSettings())
+        reference = replace(study, levels=_REFERENCE_LEVELS, ablate=AblateSettings(controls_of="headline"))
         # What judging takes is told of this study's own levels.
         unit = {
             stage: work(TrainSettings(), stage, study if stage == "judge" else reference)
@@ -113,8 +113,9 @@ def work(settings: TrainSettings, stage: str, study: Study) -> float:
         return float(rows**2 * _parameters(settings))
     passes = float(study.levels)
     if stage == "ablate" and study.ablate is not None:
-        # Some eighty rows to judge beside the steps of two tunings, of both goals each; measured, a step is two levels.
-        passes = study.ablate.levels + 2.0 * study.ablate.tune.steps
+        # Rows to judge, and steps of two tunings, of both goals each: measured, a step is as long as 210 levels judged.
+        rows = 108 if study.ablate.controls_of == "all" else 64
+        passes = rows * study.ablate.levels + 210.0 * study.ablate.tune.steps
     return passes * _states(settings) * (per_input + 50.0 * settings.horizon)
 
 

@@ -127,7 +127,7 @@ def controls(runs: list[Run], tables: list[list[CutRow]], kept: list[str]) -> st
 
 
 def largest_random_change(tables: list[list[CutRow]], trained: list[dict[str, float]], tuned: bool) -> float:
-    """The largest change of any measure by a random cut of a cut's norm."""
+    """The largest change of any measure by a random cut of a cut's norm, of the cuts that have such a control."""
     chosen = {cut.name for table in tables for cut in table if cut.selection == "tuned"}
     return max(
         abs(value - of_run[name])

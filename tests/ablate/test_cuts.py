@@ -89,10 +89,11 @@ def test_sums_of_directions_and_their_gradient_are_those_of_a_dense_product(part
     U, generator = basis(3), torch.Generator().manual_seed(2)
     weights = torch.rand(*shape, 3, len(parts) or 1, generator=generator).requires_grad_()
     derivative = torch.randn(*shape, P, generator=generator)
-    found = DirectionsInParts(U, parts, dtype).sums(weights if parts else weights[..., 0])
+    along = torch.tensor([1.0, -2.0, 0.5])
+    found = DirectionsInParts(U, parts, dtype).sums(weights if parts else weights[..., 0], along)
     assert found.shape == (*shape, P)
     lengths = torch.tensor([stop - start for start, stop in parts] or [P])
-    dense = (weights.double().repeat_interleave(lengths, dim=-1) * U.double()).sum(-2)
+    dense = (weights.double().repeat_interleave(lengths, dim=-1) * (along[:, None] * U).double()).sum(-2)
     gradients = (torch.autograd.grad((x * derivative).sum(), weights)[0] for x in (found, dense))
     for one, other in ((found.double(), dense), gradients):
         error, whole = (one - other).norm().item(), other.norm().item()

@@ -262,6 +262,62 @@ def test_retention_alone_is_that_of_the_verdict(agent) -> None:
     assert said.retention(theta) == said.judge(theta).retention
 
 
+def test_nothing_is_measured_before_it_is_asked_for_nor_twice(agent, monkeypatch) -> None:
+    asked: list[str] = []
+    measure = Judge.measure_network
+
+    def counted(self, network):
+        asked.append("once more")
+        return measure(self, network)
+
+    monkeypatch.setattr(Judge, "measure_network", counted)
+    said = judge(agent, 8)
+    said.surrogate_ends  # noqa: B018 all that tuning asks of it
+    assert not asked
+    half = torch.lerp(agent[0], agent[1], 0.5)
+    kept = said.retention(half)
+    assert len(asked) == 3  # and of the untrained and the trained agent
+    kept["navigation"] = -1.0
+    assert said.retention(half.clone())["navigation"] != -1.0
+    said.judge(half)
+    said.judge(half.clone())
+    assert len(asked) == 4
+
+
+def test_parameters_of_another_network_are_refused_at_once(agent) -> None:
+    with pytest.raises(ValueError, match="another network"):
+        judge((agent[0], agent[1][:-1], agent[2]))
+
+
+def test_a_convolutional_agent_is_judged_as_its_plain_passes_are() -> None:
+    networks = [build_network("conv", (3, 5, 5), 4, seed=seed) for seed in range(2)]
+    with torch.no_grad():
+        networks[1].actor.weight *= 300
+    behaviour = MazeBehaviour(ExactBehaviour.of_world(WORLD, 20, seed=0, split="test", time_limit=20))
+    said = Judge(networks[0], behaviour, *map(flat_parameters, networks))
+    with torch.no_grad():
+        plainly = behaviour.measure(networks[1])
+    for name, value in said.trained.items():
+        torch.testing.assert_close(value, plainly[name].double(), atol=1e-5, rtol=0)
+
+
+def test_doses_tuned_in_bfloat16_are_near_those_in_float32(agent) -> None:
+    tuners = [judge(agent, 40, split="tune")]
+    doses = [
+        tune_doses(
+            tuners,
+            agent[1],
+            agent[0],
+            agent[2],
+            [GOALS["corner"]],
+            TuneSettings(steps=20, precision=precision),
+        )[0]
+        for precision in ("float32", "bfloat16")
+    ]
+    moved = doses[0] - TuneSettings().first_dose
+    assert 0 < (doses[1] - doses[0]).norm() < 0.1 * moved.norm()
+
+
 def test_a_goal_of_an_unknown_measure_is_named(agent) -> None:
     star = Goal("star", remove="star_reach", keep=("corner_reach",))
     said = r"goal 'star' names the measure 'star_reach': give one of corner_reach, corner_first"
