@@ -1,6 +1,6 @@
 """The goals of a classifier, one per digit, and what it does with images as a judge takes it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..agents.digit_behaviour import CHANCE, DIGIT_MEASURES, DigitBehaviour
 from .goal import Goal
-from .judge import Network
+from .judge import Asked, Network
 
 DIGIT_GOALS: tuple[Goal, ...] = tuple(
     Goal(name, remove=name, keep=tuple(other for other in DIGIT_MEASURES if other != name))
@@ -38,9 +38,9 @@ class ClassifierBehaviour:
         """1 where an image of the digit is recognised, else 0; name → (n_digit,)."""
         return self.digits.correct(network)
 
-    def surrogate(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
+    def surrogates(self, asked: Sequence[Asked]) -> list[dict[str, Tensor]]:
         """Probability of the right label on each image, name → (n_digit,); all digits' come at once."""
-        return self.digits.right_label_probability(network)
+        return [self.digits.right_label_probability(network) for network, _ in asked]
 
     def uniform(self) -> dict[str, Tensor]:
         """What a guess has right on average, 0.1 on every image."""

@@ -24,6 +24,10 @@ Network = Callable[[Tensor], Any]
 """A network with some parameters: a batch of inputs to what the learner's network gives."""
 
 
+Asked = tuple[Network, Collection[str] | None]
+"""A network, and the names of the measures that are wanted of it; None are all."""
+
+
 class Behaviour(Protocol):
     """What a learner does, measured on fixed units: levels or images."""
 
@@ -49,15 +53,15 @@ class Behaviour(Protocol):
         """Every measure on each of its units, name → (units,)."""
         ...
 
-    def surrogate(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
-        """The same or what stands for it in tuning, name → (units,), differentiable in the parameters.
+    def surrogates(self, asked: Sequence[Asked]) -> list[dict[str, Tensor]]:
+        """Of each network the same or what stands for it in tuning, name → (units,), differentiable in its parameters.
 
         Of some names where they are given, and of others that come with them.
         """
         ...
 
     def uniform(self) -> dict[str, Tensor]:
-        """What `measure` and `surrogate` give for an agent that chooses uniformly at random."""
+        """What `measure` and `surrogates` give for an agent that chooses uniformly at random."""
         ...
 
 
@@ -158,7 +162,12 @@ class Judge:
 
     def surrogate_network(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
         """The same of any network; differentiable in what it is."""
-        return _whole(self.behaviour.surrogate(network, only))
+        [found] = self.surrogate_networks([(network, only)])
+        return found
+
+    def surrogate_networks(self, asked: Sequence[Asked]) -> list[dict[str, Tensor]]:
+        """The same of several networks, quicker than one after the other."""
+        return [_whole(found) for found in self.behaviour.surrogates(asked)]
 
     def parts(self, doses_per: DosesPer) -> list[tuple[int, int]]:
         """Where each part of θ that has its own doses lies, (start, stop), one after the other; of directions none."""

@@ -1,6 +1,6 @@
 """The two goals of a maze agent, and its exact behaviour as a judge takes it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -11,7 +11,7 @@ from ..agents.sampled_behaviour import SampledBehaviour
 from ..envs.world import World
 from .ablation import TUNING_BATCHES
 from .goal import Goal
-from .judge import Network
+from .judge import Asked, Network
 
 KEEP_NAVIGATION = 1.6
 """Weight, in tuning, of what is lost of finding the way, beside one of each goal."""
@@ -53,7 +53,7 @@ class MazeBehaviour:
         """Every measure on every level, name → (L,)."""
         return self.exact.measure(network_policy(network))
 
-    def surrogate(self, network: Network, only: Collection[str] | None = None) -> dict[str, Tensor]:
+    def surrogates(self, asked: Sequence[Asked]) -> list[dict[str, Tensor]]:
         """The measures again.
 
         Raises:
@@ -64,7 +64,7 @@ class MazeBehaviour:
                 f"tuned cuts need the gradient of exact measures, but these are {self.exact.told}"
             )
         assert isinstance(self.exact, ExactBehaviour)
-        return self.exact.measure(network_policy(network), only)
+        return self.exact.measure_all([(network_policy(network), only) for network, only in asked])
 
     def uniform(self) -> dict[str, Tensor]:
         """Every measure of the uniform-random walk."""

@@ -144,14 +144,16 @@ def tune_doses(
 
     def at(step: int, doses: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
         judge = judges[step % len(judges)]
-
-        def of_goal(number: int, step_back: Tensor) -> tuple[Tensor, Tensor]:
-            network = in_precision(judge.network_at(theta - step_back), settings.precision, judge.device)
-            measured = judge.surrogate_network(network, goals[number].measures)
-            return losses[number](measured, settings.guarding_at(step)), step_back.norm() / length
-
         steps_back = directions.sums(torch.stack(list(doses.values())), along)
-        return {number: of_goal(number, back) for number, back in zip(doses, steps_back, strict=True)}
+        networks = [
+            in_precision(judge.network_at(theta - back), settings.precision, judge.device)
+            for back in steps_back
+        ]
+        asked = [(network, goals[number].measures) for number, network in zip(doses, networks, strict=True)]
+        return {
+            number: (losses[number](measured, settings.guarding_at(step)), back.norm() / length)
+            for number, measured, back in zip(doses, judge.surrogate_networks(asked), steps_back, strict=True)
+        }
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
     return optimised_doses(len(goals), shape, at, settings, on_step=on_step)

@@ -7,7 +7,7 @@ follow by H sparse steps backwards in time. All of it is differentiable in the p
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -18,7 +18,7 @@ from ..envs.levels import NUM_ACTIONS, OPPOSITE, Levels
 from ..envs.moves import default_time_limit
 from ..envs.state_graph import MOST_STATES, StateGraph, memory
 from ..envs.world import TRAINING, Event, Measure, World
-from .expectation import expectation
+from .expectation import Recursion, expectation, expectations
 
 # A policy: observations (B, C, n, n) uint8 to action probabilities (B, 4).
 Policy = Callable[[Tensor], Tensor]
@@ -85,10 +85,8 @@ def best_hitting(following: Tensor, target: Tensor, avoid: Tensor, horizon: int)
 
 def expected_rewards(policy: Tensor, graph: StateGraph, over: Tensor, horizon: int) -> Tensor:
     """Expected sum of rewards within `horizon` steps, an episode ending in the states `over` (L, S); (L, S)."""
-    going_on = (~over).to(policy.dtype)
-    paid = going_on * (policy * graph.rewards.to(policy.dtype)).sum(-1)
-    paid, going_on = paid.view(-1, 1), going_on.view(-1, 1)
-    nothing = torch.zeros_like(paid)
+    going_on = _columns(~over[None], policy.dtype)
+    nothing, paid = torch.zeros_like(going_on), going_on * _pay(policy, graph)
     expected = expectation(policy.flatten(0, 1), _flat(graph.next), paid, going_on, nothing, horizon)
     return expected.view(over.shape)
 
@@ -216,38 +214,51 @@ class ExactBehaviour:
 
     def measure(self, policy: Policy, only: Collection[str] | None = None) -> dict[str, Tensor]:
         """The measures on every level, all or those of some names: name → (L,); differentiable where the policy is."""
-        return self._answered(partial(self._walker, policy), only)
+        [found] = self.measure_all([(policy, only)])
+        return found
+
+    def measure_all(self, asked: Sequence[tuple[Policy, Collection[str] | None]]) -> list[dict[str, Tensor]]:
+        """What `measure` gives for each of several policies and names; their walks take their steps together."""
+        found: list[dict[str, Tensor]] = [{} for _ in asked]
+        recursions, walked = [], []
+        for policy, only, told in ((*one, told) for one, told in zip(asked, found, strict=True)):
+            for graph, measures in self._by_graph(only):
+                actions = self._actions(policy, graph, measures)
+                walks = {m: self._walk(m) for m in measures if m.kind != "navigation"}
+                if walks:
+                    recursions.append(_recursion(actions, graph, list(walks.values())))
+                    walked.append((told, walks))
+                told |= {m.name: self._navigation(actions, graph) for m in measures if m.kind == "navigation"}
+        for (told, walks), columns in zip(walked, expectations(recursions, self.horizon), strict=True):
+            for (measure, walk), values in zip(walks.items(), columns.unbind(1), strict=True):
+                mean = walk.mean(values.view(walk.starts.shape))
+                told[measure.name] = mean / measure.most if walk.paid else mean
+        # In the order of the world's measures.
+        return [
+            {m.name: told[m.name] for m in self._wanted(only)}
+            for (_, only), told in zip(asked, found, strict=True)
+        ]
 
     def best(self) -> dict[str, Tensor]:
         """What the best walker gives on every level, for each measure a walker of its own."""
-        return self._answered(lambda graph, _: _BestWalker(graph, self.horizon))
+        found = {}
+        for measure in self.world.measures:
+            graph, walk = self.graphs[measure.levels], self._walk(measure)
+            if measure.kind == "navigation":
+                found[measure.name] = torch.ones(len(graph), device=graph.device)
+            elif walk.paid:
+                found[measure.name] = walk.mean(best_rewards(graph, walk.avoid, self.horizon)) / measure.most
+            else:
+                reached = best_hitting(graph.next, walk.target[None], walk.avoid[None], self.horizon)
+                found[measure.name] = walk.mean(reached[0])
+        return found
 
-    def _walker(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> "_Walker":
+    def _actions(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> Tensor:
         # In no state that the walks of these measures cannot be in.
-        actions = action_probabilities(policy, graph, self._asked(measures))
-        return _Walker(actions, graph, self.horizon)
+        return action_probabilities(policy, graph, self._asked(measures))
 
-    def _answered(
-        self,
-        walker_of: Callable[[StateGraph, Sequence[Measure]], "_Walker | _BestWalker"],
-        only: Collection[str] | None = None,
-    ) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        for graph, measures in self._by_graph(only):
-            walker = walker_of(graph, measures)
-            reach = [m for m in measures if m.kind == "reach"]
-            if reach:
-                walks = [self._walk(m) for m in reach]
-                targets = torch.stack([walk.target for walk in walks])
-                reached = walker.reached(targets, torch.stack([walk.avoid for walk in walks]))
-                found |= {m.name: walk.mean(row) for m, walk, row in zip(reach, walks, reached, strict=True)}
-            for measure in measures:
-                if measure.kind == "reward":
-                    walk = self._walk(measure)
-                    found[measure.name] = walk.mean(walker.paid(walk.avoid)) / measure.most
-                elif measure.kind == "navigation":
-                    found[measure.name] = walker.navigation()
-        return {measure.name: found[measure.name] for measure in self._wanted(only)}
+    def _navigation(self, actions: Tensor, graph: StateGraph) -> Tensor:
+        return navigation(actions, graph)
 
     def _wanted(self, only: Collection[str] | None) -> list[Measure]:
         return [measure for measure in self.world.measures if only is None or measure.name in only]
@@ -266,34 +277,6 @@ class ExactBehaviour:
         return self._walks[measure.name]
 
 
-class _Walker:
-    def __init__(self, actions: Tensor, graph: StateGraph, horizon: int):
-        self.actions, self.graph, self.horizon = actions, graph, horizon
-
-    def reached(self, targets: Tensor, avoided: Tensor) -> Tensor:
-        return hitting_probabilities(self.actions, self.graph.next, targets, avoided, self.horizon)
-
-    def paid(self, over: Tensor) -> Tensor:
-        return expected_rewards(self.actions, self.graph, over, self.horizon)
-
-    def navigation(self) -> Tensor:
-        return navigation(self.actions, self.graph)
-
-
-class _BestWalker:
-    def __init__(self, graph: StateGraph, horizon: int):
-        self.graph, self.horizon = graph, horizon
-
-    def reached(self, targets: Tensor, avoided: Tensor) -> Tensor:
-        return best_hitting(self.graph.next, targets, avoided, self.horizon)
-
-    def paid(self, over: Tensor) -> Tensor:
-        return best_rewards(self.graph, over, self.horizon)
-
-    def navigation(self) -> Tensor:
-        return torch.ones(len(self.graph), device=self.graph.device)
-
-
 @dataclass(frozen=True, eq=False)
 class _Walk:
     """Where the walks that a measure is told of begin and end; each (L, S) bool.
@@ -303,12 +286,14 @@ class _Walk:
         starts: they begin there, on each level in one state or in any of several alike.
         target: they end there, as asked for.
         avoid: they end there.
+        paid: what is asked is what they pay, not whether they end as asked for.
     """
 
     graph: StateGraph
     starts: Tensor
     target: Tensor
     avoid: Tensor
+    paid: bool = False
 
     @classmethod
     def of(cls, measure: Measure, graph: StateGraph) -> "_Walk":
@@ -320,7 +305,7 @@ class _Walk:
         avoid = graph.over if measure.ends else nowhere
         if measure.avoid is not None:
             avoid = avoid | graph.event(measure.avoid)
-        return cls(graph, starts, target, avoid & ~target)
+        return cls(graph, starts, target, avoid & ~target, measure.kind == "reward")
 
     @cached_property
     def asked(self) -> Tensor:
@@ -331,6 +316,22 @@ class _Walk:
         """Of values (L, S) over the states that they begin in, (L,)."""
         starts = self.starts.to(values.dtype)
         return (values * starts).sum(-1) / starts.sum(-1)
+
+
+def _recursion(actions: Tensor, graph: StateGraph, walks: Sequence[_Walk]) -> Recursion:
+    """Of what every walk reaches or pays, from every state; a column each."""
+    target, avoid = (torch.stack(parts) for parts in zip(*((w.target, w.avoid) for w in walks), strict=True))
+    entered, going_on = (_columns(part, actions.dtype) for part in (target, ~target & ~avoid))
+    offset = entered
+    if any(walk.paid for walk in walks):
+        pays = torch.tensor([walk.paid for walk in walks], dtype=actions.dtype, device=actions.device)
+        offset = entered + going_on * _pay(actions, graph) * pays
+    return Recursion(actions.flatten(0, 1), _flat(graph.next), offset, going_on, entered)
+
+
+def _pay(actions: Tensor, graph: StateGraph) -> Tensor:
+    """What the next move pays on average, (L · S, 1)."""
+    return (actions * graph.rewards.to(actions.dtype)).sum(-1).view(-1, 1)
 
 
 def _flat(following: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from ..envs.state_graph import StateGraph
 from ..envs.world import CONFLICT, TRAINING, Measure
 from ..envs.worlds import CheeseInCorner
 from ..envs.worlds.cheese_in_corner import CORNERED
-from .behaviour import ExactBehaviour, Policy, _Walker, uniform_policy
+from .behaviour import ExactBehaviour, Policy, uniform_policy
 
 NUM_MOVES = len(MOVES) + 1
 _SEARCHED_AT_ONCE = 64
@@ -155,15 +155,12 @@ class ProcgenBehaviour(ExactBehaviour):
     num_actions: ClassVar[int] = NUM_PROCGEN_ACTIONS
     paired: ClassVar[bool] = False
 
-    def _walker(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> "_ProcgenWalker":
+    def _actions(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> Tensor:
         # In every state: a level's frames go through the network at once, and few can be spared.
-        actions = cast(ProcgenGraph, graph).action_probabilities(policy)
-        return _ProcgenWalker(actions, graph, self.horizon)
+        return cast(ProcgenGraph, graph).action_probabilities(policy)
 
-
-class _ProcgenWalker(_Walker):
-    def navigation(self) -> Tensor:
-        return cast(ProcgenGraph, self.graph).navigation(self.actions)
+    def _navigation(self, actions: Tensor, graph: StateGraph) -> Tensor:
+        return cast(ProcgenGraph, graph).navigation(actions)
 
 
 def conflict_states(count: int, *, mode: Mode, corner_size: int, first_seed: int) -> list[MazeState]:

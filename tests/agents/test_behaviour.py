@@ -14,7 +14,8 @@ from goalcut.agents.behaviour import (
 )
 from goalcut.agents.networks import build_network
 from goalcut.agents.parameters import flat_parameters, named_parameters_of, parameter_layout
-from goalcut.envs import STEPS, CheeseInCorner, CheeseMaze, StateGraph, make_levels
+from goalcut.envs import STEPS, WORLDS, CheeseInCorner, CheeseMaze, StateGraph, make_levels
+from goalcut.envs.planes import plane_names
 from goalcut.envs.world import Event
 
 WORLD = CheeseInCorner(size=7, corner_size=3, start="random")
@@ -203,6 +204,32 @@ def test_navigation_is_one_for_shortest_paths_and_low_for_a_random_walk() -> Non
     assert torch.allclose(navigation(policy, graph), torch.ones(30))
     uniform = action_probabilities(uniform_policy, graph)
     assert float(navigation(uniform, graph).mean()) < 0.4
+
+
+@pytest.mark.parametrize("name", ["corner", "stars", "lava"])
+def test_several_policies_are_measured_as_each_is_alone(name: str) -> None:
+    world = WORLDS[name](size=5)
+    behaviour = ExactBehaviour.of_world(world, 6, seed=0, split="test", time_limit=20)
+    names = [measure.name for measure in world.measures]
+    shape = (len(plane_names(world)), 5, 5)
+    networks = [build_network("mlp", shape, 4, seed=seed) for seed in range(2)]
+    asked = [
+        (network_policy(networks[0]), names[:2]),
+        (network_policy(networks[1]), None),
+        (uniform_policy, []),
+    ]
+    found = behaviour.measure_all(asked)
+    assert [list(of) for of in found] == [names[:2], names, []]
+    for of, (policy, only) in zip(found, asked, strict=True):
+        for name, value in behaviour.measure(policy, only).items():
+            torch.testing.assert_close(of[name], value, atol=1e-6, rtol=0)
+    alone = behaviour.measure(network_policy(networks[1]))
+    slopes = [
+        torch.autograd.grad(sum(value.mean() for value in of.values()), networks[1].actor.weight)[0]
+        for of in (found[1], alone)
+    ]
+    assert slopes[1].any()
+    torch.testing.assert_close(*slopes, atol=1e-7, rtol=1e-5)
 
 
 def test_no_policy_beats_the_best_walker_and_the_best_is_reached_by_none_worse() -> None:

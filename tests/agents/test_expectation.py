@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from goalcut.agents.expectation import _by_small_steps, expectation
+from goalcut.agents.expectation import Recursion, _by_small_steps, expectation, expectations
 
 STATES, MOVES, HORIZON = 12, 4, 9
 
@@ -75,6 +75,16 @@ def test_inputs_may_follow_from_one_another(alike: bool) -> None:
 
     assert torch.autograd.gradcheck(told, [at])
     assert torch.autograd.gradgradcheck(told, [at])
+
+
+def test_recursions_of_several_chains_are_each_alone() -> None:
+    chains = [Recursion(*recursion(columns)) for columns in (1, 3, 1, 2, 1)]
+    chains[2] = Recursion(
+        *(part[:7] if part is not chains[2].following else part[:7] % 7 for part in chains[2])
+    )
+    for one, together in zip(chains, expectations(chains, HORIZON), strict=True):
+        torch.testing.assert_close(together, expectation(*one, HORIZON), atol=1e-14, rtol=1e-14)
+    assert expectations([], HORIZON) == []
 
 
 def test_it_takes_any_layout_and_no_step_at_all() -> None:
