@@ -208,10 +208,10 @@ def test_navigation_is_one_for_shortest_paths_and_low_for_a_random_walk() -> Non
 
 @pytest.mark.parametrize("name", ["corner", "stars", "lava"])
 def test_several_policies_are_measured_as_each_is_alone(name: str) -> None:
-    world = WORLDS[name](size=5)
+    world = WORLDS[name](size=7)
     behaviour = ExactBehaviour.of_world(world, 6, seed=0, split="test", time_limit=20)
     names = [measure.name for measure in world.measures]
-    shape = (len(plane_names(world)), 5, 5)
+    shape = (len(plane_names(world)), 7, 7)
     networks = [build_network("mlp", shape, 4, seed=seed) for seed in range(2)]
     asked = [
         (network_policy(networks[0]), names[:2]),
