@@ -41,10 +41,24 @@ def action_probabilities(policy: Policy, graph: StateGraph, asked: Tensor | None
     Of states `asked` alone where they are given, (L, S) bool, and 0 elsewhere.
     """
     found = torch.cat([policy(planes) for planes in graph.observations(_FORWARD_BATCH, asked)])
-    if asked is not None:
-        places = asked.view(-1).nonzero().squeeze(1)
-        found = found.new_zeros(asked.numel(), NUM_ACTIONS).index_copy(0, places, found)
-    return found.view(*graph.real.shape, NUM_ACTIONS)
+    return _placed(found, torch.ones_like(graph.real) if asked is None else asked)
+
+
+def _on_graphs(policy: Policy, asked: Sequence[tuple[StateGraph, Tensor]]) -> list[Tensor]:
+    """`action_probabilities` on several graphs; few states of them go through the policy at once."""
+    counts = [int(states.sum()) for _, states in asked]
+    if len(asked) < 2 or sum(counts) > _FORWARD_BATCH:
+        return [action_probabilities(policy, graph, states) for graph, states in asked]
+    seen = [planes for graph, states in asked for planes in graph.observations(_FORWARD_BATCH, states)]
+    found = policy(torch.cat(seen)).split(counts)
+    return [_placed(part, states) for part, (_, states) in zip(found, asked, strict=True)]
+
+
+def _placed(found: Tensor, asked: Tensor) -> Tensor:
+    """What was found of the states asked, (L, S, 4), and 0 of the others."""
+    places = asked.view(-1).nonzero().squeeze(1)
+    spread = found.new_zeros(asked.numel(), NUM_ACTIONS).index_copy(0, places, found)
+    return spread.view(*asked.shape, NUM_ACTIONS)
 
 
 def hitting_probabilities(
@@ -125,10 +139,11 @@ def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
     by_move = (following * columns + torch.arange(NUM_ACTIONS, device=policy.device)).view(-1)
     here = walking.view(-1, 1)
     moves = expectation(policy.flatten(0, 1), following, here, here, torch.zeros_like(here), horizon)
-    found = torch.zeros_like(clean)
+    found, on = torch.zeros_like(clean), walking[:, :, None]
+    clean, finds, stays = on * clean, on * finds, on * stays
     for _ in range(horizon):
         found_after = found.view(-1).index_select(0, by_move).view_as(policy)
-        found = walking[:, :, None] * (clean + (finds * found_after).sum(-1, keepdim=True) + stays * found)
+        found = torch.addcmul(clean + (finds * found_after).sum(-1, keepdim=True), stays, found)
     return (starts * found[:, :, NUM_ACTIONS]).sum(1) / (starts * moves.view_as(starts)).sum(1)
 
 
@@ -222,8 +237,8 @@ class ExactBehaviour:
         found: list[dict[str, Tensor]] = [{} for _ in asked]
         recursions, walked = [], []
         for policy, only, told in ((*one, told) for one, told in zip(asked, found, strict=True)):
-            for graph, measures in self._by_graph(only):
-                actions = self._actions(policy, graph, measures)
+            by_graph = self._by_graph(only)
+            for (graph, measures), actions in zip(by_graph, self._actions(policy, by_graph), strict=True):
                 walks = {m: self._walk(m) for m in measures if m.kind != "navigation"}
                 if walks:
                     recursions.append(_recursion(actions, graph, list(walks.values())))
@@ -253,9 +268,9 @@ class ExactBehaviour:
                 found[measure.name] = walk.mean(reached[0])
         return found
 
-    def _actions(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> Tensor:
+    def _actions(self, policy: Policy, by_graph: Sequence[tuple[StateGraph, list[Measure]]]) -> list[Tensor]:
         # In no state that the walks of these measures cannot be in.
-        return action_probabilities(policy, graph, self._asked(measures))
+        return _on_graphs(policy, [(graph, self._asked(measures)) for graph, measures in by_graph])
 
     def _navigation(self, actions: Tensor, graph: StateGraph) -> Tensor:
         return navigation(actions, graph)

@@ -155,9 +155,9 @@ class ProcgenBehaviour(ExactBehaviour):
     num_actions: ClassVar[int] = NUM_PROCGEN_ACTIONS
     paired: ClassVar[bool] = False
 
-    def _actions(self, policy: Policy, graph: StateGraph, measures: Sequence[Measure]) -> Tensor:
+    def _actions(self, policy: Policy, by_graph: Sequence[tuple[StateGraph, list[Measure]]]) -> list[Tensor]:
         # In every state: a level's frames go through the network at once, and few can be spared.
-        return cast(ProcgenGraph, graph).action_probabilities(policy)
+        return [cast(ProcgenGraph, graph).action_probabilities(policy) for graph, _ in by_graph]
 
     def _navigation(self, actions: Tensor, graph: StateGraph) -> Tensor:
         return cast(ProcgenGraph, graph).navigation(actions)

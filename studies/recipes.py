@@ -19,6 +19,7 @@ from ..ablate.plan import Choice, PlannedCut
 from ..ablate.selection import Selection, by_contrast
 from ..agents.parameters import parameter_layout
 from ..agents.run import Run
+from ..agents.run_directory import AppliedChanges
 from ..analysis.directions import Directions
 from ..analysis.rows import UnitRows
 from ..analysis.temporal_svd import directions, temporal_svd
@@ -87,10 +88,16 @@ RECIPES: tuple[Recipe, ...] = (
 RECIPE_NAMES = tuple(recipe.name for recipe in RECIPES)
 
 
+@lru_cache(maxsize=2)  # a run's, and those of the other seed
+def _applied_changes(run: Run) -> AppliedChanges:
+    return run.applied_changes()
+
+
 @lru_cache(maxsize=4)  # both recipes' of a run and of the other seed's
 def applied_directions(run: Run, *, unit: bool) -> Directions:
     """All directions of what training changed of θ between checkpoints, as far as the SVD's floor lets them be told."""
-    rows = UnitRows(run.applied_changes()) if unit else run.applied_changes()
+    changes = _applied_changes(run)
+    rows = UnitRows(changes) if unit else changes
     svd = temporal_svd(rows)
     layout = parameter_layout(run.network())
     return directions(

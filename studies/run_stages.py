@@ -36,14 +36,15 @@ _LOG_FILES = ("rows.bin", "rows.index")
 
 
 class StudyAblation(MazeAblation):
-    """The cuts of a maze agent, and a study's recipes after them."""
+    """The cuts of a maze agent, and a study's recipes after them: these and the tuned ones are the headlines."""
 
     further: tuple[PlannedCut, ...] = ()
     names: tuple[str, ...] = ()
 
     def planned(self) -> list[PlannedCut]:
         """The profile cuts, the tuned ones, then the recipes."""
-        return [*super().planned(), *self.further]
+        plans = [replace(plan, headline=plan.choose is None) for plan in super().planned()]
+        return [*plans, *self.further]
 
     def premises(self) -> dict[str, Any]:
         """Also the recipes' names."""
