@@ -2,7 +2,7 @@
 
     python benchmarks/tuning.py [--directions 160] [--steps 30]
 
-A step is one of Adam on doses per output unit of the default network, on 20 levels, in one thread; the parameters and
+A step is one of Adam on doses per output unit of the packaged agent corner-9x9, on 20 levels, in one thread; the
 directions are random. The limit of the products is that of memory: directions are read once forward and once back,
 in the precision that the network is tuned in.
 """
@@ -11,6 +11,8 @@ import argparse
 import statistics
 import time
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from behaviour import seconds_of
@@ -23,8 +25,7 @@ from goalcut.ablate.judge import Judge
 from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
 from goalcut.agents.allocator import keep_freed_memory
 from goalcut.agents.behaviour import ExactBehaviour
-from goalcut.agents.networks import build_network
-from goalcut.agents.parameters import flat_parameters
+from goalcut.agents.packaged import unpack_agent
 from goalcut.agents.precision import resolved_precision
 from goalcut.envs import CheeseInCorner
 
@@ -40,13 +41,14 @@ def main() -> None:
     words = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    networks = [build_network("conv", (3, 9, 9), 4, seed=seed) for seed in range(2)]
-    theta_0, theta = map(flat_parameters, networks)
+    with TemporaryDirectory() as directory:
+        run = unpack_agent("corner-9x9", Path(directory) / "run")
+        theta_0, theta, network = run.parameters_after(0), run.parameters_after(), run.network()
     vectors = torch.randn(words.directions, len(theta), generator=torch.Generator().manual_seed(0))
     vectors /= vectors.norm(dim=1, keepdim=True)
     goals = maze_goals(WORLD)
     behaviour = MazeBehaviour(ExactBehaviour.of_world(WORLD, 20, seed=0, split="tune"))
-    judges = [Judge(networks[0], behaviour, theta_0, theta, goals=goals)]
+    judges = [Judge(network, behaviour, theta_0, theta, goals=goals)]
     # Only after a quarter of the steps a goal may be given up.
     settings = TuneSettings(steps=4 * words.steps)
     parts = judges[0].parts("unit")
