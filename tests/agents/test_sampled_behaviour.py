@@ -147,7 +147,7 @@ def test_tuning_through_sampled_measures_is_refused_in_one_line() -> None:
     world = WORLDS["keys"]
     behaviour = MazeBehaviour(behaviour_of_world(world, 4, seed=0, split="tune", most_states=10))
     with pytest.raises(ValueError, match="tuned cuts need the gradient of exact measures") as error:
-        behaviour.surrogate(network_of(world, 1))
+        behaviour.surrogates([(network_of(world, 1), None)])
     assert "\n" not in str(error.value)
 
 
