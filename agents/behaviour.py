@@ -76,9 +76,13 @@ def hitting_probabilities(
     Returns:
         (M, L, S).
     """
+    return expectation(*_reaching(policy, following, target, avoid), horizon).T.reshape(target.shape)
+
+
+def _reaching(policy: Tensor, following: Tensor, target: Tensor, avoid: Tensor) -> Recursion:
+    """What `hitting_probabilities` are the expectation of; a column for each question."""
     entered, going_on = (_columns(part, policy.dtype) for part in (target, ~target & ~avoid))
-    found = expectation(policy.flatten(0, 1), _flat(following), entered, going_on, entered, horizon)
-    return found.T.reshape(target.shape)
+    return Recursion(policy.flatten(0, 1), _flat(following), entered, going_on, entered)
 
 
 def _columns(questions: Tensor, dtype: torch.dtype) -> Tensor:
@@ -336,12 +340,11 @@ class _Walk:
 def _recursion(actions: Tensor, graph: StateGraph, walks: Sequence[_Walk]) -> Recursion:
     """Of what every walk reaches or pays, from every state; a column each."""
     target, avoid = (torch.stack(parts) for parts in zip(*((w.target, w.avoid) for w in walks), strict=True))
-    entered, going_on = (_columns(part, actions.dtype) for part in (target, ~target & ~avoid))
-    offset = entered
-    if any(walk.paid for walk in walks):
-        pays = torch.tensor([walk.paid for walk in walks], dtype=actions.dtype, device=actions.device)
-        offset = entered + going_on * _pay(actions, graph) * pays
-    return Recursion(actions.flatten(0, 1), _flat(graph.next), offset, going_on, entered)
+    reaching = _reaching(actions, graph.next, target, avoid)
+    if not any(walk.paid for walk in walks):
+        return reaching
+    pays = torch.tensor([walk.paid for walk in walks], dtype=actions.dtype, device=actions.device)
+    return reaching._replace(offset=reaching.offset + reaching.going_on * _pay(actions, graph) * pays)
 
 
 def _pay(actions: Tensor, graph: StateGraph) -> Tensor:

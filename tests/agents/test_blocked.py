@@ -36,15 +36,18 @@ def test_planes_in_blocks_give_the_same_outputs_and_gradient() -> None:
         assert (one - other).norm().item() <= 5e-3 * one.norm().item()
 
 
-def test_a_network_in_bfloat16_acts_alike() -> None:
+@pytest.mark.parametrize(
+    ("dtype", "rtol", "atol"), [(torch.bfloat16, 2e-2, 2e-2), (torch.float32, 1e-5, 1e-6)]
+)
+def test_a_network_acts_alike(dtype: torch.dtype, rtol: float, atol: float) -> None:
     network, planes = network_and_planes()
-    acting = network.bfloat16()
+    acting = network.to(dtype)
     with torch.no_grad():
         plain = acting(planes)
         with blocked_convolutions():
             blocked = acting(planes)
     for one, other in zip(plain, blocked, strict=True):
-        torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
+        torch.testing.assert_close(one, other, rtol=rtol, atol=atol)
 
 
 def test_hooks_on_inner_modules_see_every_pass_that_asks_for_no_blocks() -> None:
@@ -57,16 +60,6 @@ def test_hooks_on_inner_modules_see_every_pass_that_asks_for_no_blocks() -> None
             network(planes)
         network(planes)
     assert seen == [torch.bfloat16] * 2
-
-
-def test_float32_planes_in_blocks_give_the_same_outputs() -> None:
-    network, planes = network_and_planes()
-    with torch.no_grad():
-        plain = network(planes)
-        with blocked_convolutions():
-            blocked = network(planes)
-    for one, other in zip(plain, blocked, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_bfloat16_goes_in_blocks_and_float32_where_no_gradient_is_wanted_on_a_cpu() -> None:
