@@ -30,7 +30,7 @@ def measure_gradients(judges: Sequence[Judge], goal: Goal, at: Tensor | None = N
     rows = []
     for judge in judges:
         point = (theta if at is None else at).detach().clone().requires_grad_(True)
-        kept = loss.retention(judge.surrogate(point, goal.measures))
+        kept = loss.retention(judge.surrogate(point, goal.measures), judge)
         parted = kept[goal.remove] - torch.stack([kept[name] for name in goal.keep]).mean()
         rows.append(torch.autograd.grad(parted, point)[0])
     return torch.stack(rows)

@@ -35,7 +35,7 @@ class Selection:
 
 def by_time(directions: Directions, count: int, *, latest: bool = False, skip: int = 0) -> Selection:
     """The `count` earliest (or latest) directions by centre of mass, after leaving out the first `skip` of them."""
-    _check_count(directions, count + skip)
+    _check_count(len(directions.singular_values), count + skip)
     centres = centre_of_mass(directions.profiles)
     order = np.argsort(-centres if latest else centres, kind="stable")[skip : skip + count]
     recipe = {"by": "latest" if latest else "earliest", "count": count, "skip": skip, "among": len(centres)}
@@ -115,6 +115,62 @@ def by_part(moved: Tensor, inside: Tensor, about: dict[str, Any]) -> Selection:
     return Selection((part / norm)[None], 0.5, {"by": "part"} | about)
 
 
+@dataclass(frozen=True)
+class Rotation:
+    """Directions inside the span of a lens's u_1…u_m, told by their coefficients alone.
+
+    Attributes:
+        coefficients: r of each, (m, k), orthonormal columns: u = Σ_j r_j u_j.
+        centre: energy-weighted centre of mass of their profiles, from 0 (start of training) to 1.
+        recipe: how they were chosen, JSON-able.
+    """
+
+    coefficients: np.ndarray
+    centre: float
+    recipe: dict[str, Any]
+
+
+def rotation_by_time(
+    singular_values: np.ndarray,
+    profiles: np.ndarray,
+    count: int,
+    window: tuple[int, int],
+    against: tuple[int, int] | None = None,
+    *,
+    ridge: float | None = None,
+) -> Rotation:
+    """What `by_window` or, with a window to stand against, `by_contrast` chooses.
+
+    Args:
+        singular_values: σ_k, (m,), descending.
+        profiles: v_k, (T, m).
+        count: of directions.
+        window: rows, from one to before another.
+        against: rows.
+        ridge: as `by_contrast` has it.
+    """
+    _check_count(len(singular_values), count)
+    times = len(profiles)
+    for start, stop in filter(None, (window, against)):
+        if not 0 <= start < stop <= times:
+            raise ValueError(f"a window is {start} to {stop}: give rows within 0 to {times}")
+    pushes = profiles * singular_values
+    wanted = pushes[slice(*window)].T @ pushes[slice(*window)]
+    other = None
+    if against is not None:
+        other = pushes[slice(*against)].T @ pushes[slice(*against)]
+        least = singular_values[-1] ** 2 if ridge is None else ridge * np.linalg.norm(other, 2)
+        other = other + least * np.eye(len(wanted))
+    _, rotations = eigh(wanted, other)
+    basis, _ = np.linalg.qr(rotations[:, ::-1][:, :count])
+    energy = ((pushes @ basis) ** 2).sum(axis=1)
+    centre = float(((np.arange(times) + 0.5) / times) @ energy / energy.sum())
+    recipe: dict[str, Any] = {"by": "window", "count": count, "window": list(window), "among": len(wanted)}
+    if against is not None:
+        recipe |= {"by": "contrast", "against": list(against)} | ({} if ridge is None else {"ridge": ridge})
+    return Rotation(basis, centre, recipe)
+
+
 def _rotated(
     directions: Directions,
     count: int,
@@ -122,27 +178,11 @@ def _rotated(
     against: tuple[int, int] | None,
     ridge: float | None = None,
 ) -> Selection:
-    _check_count(directions, count)
-    times = len(directions.profiles)
-    for start, stop in filter(None, (window, against)):
-        if not 0 <= start < stop <= times:
-            raise ValueError(f"a window is {start} to {stop}: give rows within 0 to {times}")
-    pushes = directions.profiles * directions.singular_values
-    wanted = pushes[slice(*window)].T @ pushes[slice(*window)]
-    other = None
-    if against is not None:
-        other = pushes[slice(*against)].T @ pushes[slice(*against)]
-        least = directions.singular_values[-1] ** 2 if ridge is None else ridge * np.linalg.norm(other, 2)
-        other = other + least * np.eye(len(wanted))
-    _, rotations = eigh(wanted, other)
-    basis, _ = np.linalg.qr(rotations[:, ::-1][:, :count])
-    vectors = torch.from_numpy(basis.T.astype(np.float32)) @ vectors_of(directions)
-    energy = ((pushes @ basis) ** 2).sum(axis=1)
-    centre = float(((np.arange(times) + 0.5) / times) @ energy / energy.sum())
-    recipe: dict[str, Any] = {"by": "window", "count": count, "window": list(window), "among": len(wanted)}
-    if against is not None:
-        recipe |= {"by": "contrast", "against": list(against)} | ({} if ridge is None else {"ridge": ridge})
-    return Selection(vectors, centre, recipe)
+    found = rotation_by_time(
+        directions.singular_values, directions.profiles, count, window, against, ridge=ridge
+    )
+    vectors = torch.from_numpy(found.coefficients.T.astype(np.float32)) @ vectors_of(directions)
+    return Selection(vectors, found.centre, found.recipe)
 
 
 def vectors_of(directions: Directions) -> Tensor:
@@ -150,7 +190,6 @@ def vectors_of(directions: Directions) -> Tensor:
     return torch.from_numpy(np.asarray(directions.vectors, dtype=np.float32))
 
 
-def _check_count(directions: Directions, count: int) -> None:
-    available = len(directions.singular_values)
+def _check_count(available: int, count: int) -> None:
     if not 1 <= count <= available:
         raise ValueError(f"count is {count}: give 1 to {available}, as many directions as the lens gave")

@@ -80,7 +80,8 @@ def found_change(
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / steps)
         change = weights * unit * free
-        loss = loss_of(judges[step % len(judges)].surrogate(theta + change, goal.measures))
+        judge = judges[step % len(judges)]
+        loss = loss_of(judge.surrogate(theta + change, goal.measures), judge)
         loss = loss + settings.l1 * change.abs().sum() / spread
         # The root has no slope at 0, where a change begins.
         excess = ((change.square().sum() + 1e-20).sqrt() / length - settings.norm_budget).relu()

@@ -28,7 +28,8 @@ class TuneSettings:
 
     Attributes:
         steps: Adam steps.
-        learning_rate: Adam's on doses; it falls linearly to zero.
+        learning_rate: Adam's on doses; it falls linearly to zero. In a part of n parameters, fewer than the k
+            directions, it is √(n/k) of that: there k doses move n places, and their steps add up.
         warm_up: the share of the steps in which it first rises: Adam's first step moves every dose by all of it, which
             may break an agent.
         first_dose: where every dose starts.
@@ -48,15 +49,15 @@ class TuneSettings:
     """
 
     steps: int = 500
-    learning_rate: float = 0.05
+    learning_rate: float = 0.1
     warm_up: float = 0.1
     first_dose: float = 0.05
     least_dose: float = 0.0
     norm_weight: float = 400.0
     norm_budget: float = 0.096
     doses_per: DosesPer = "unit"
-    guarding: tuple[float, float] = (0.5, 1.6)
-    guard_floor: float = 0.95
+    guarding: tuple[float, float] = (1.0, 1.6)
+    guard_floor: float = 0.9
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
@@ -151,12 +152,13 @@ def tune_doses(
         ]
         asked = [(network, goals[number].measures) for number, network in zip(doses, networks, strict=True)]
         return {
-            number: (losses[number](measured, settings.guarding_at(step)), back.norm() / length)
+            number: (losses[number](measured, judge, settings.guarding_at(step)), back.norm() / length)
             for number, measured, back in zip(doses, judge.surrogate_networks(asked), steps_back, strict=True)
         }
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
-    return optimised_doses(len(goals), shape, at, settings, on_step=on_step)
+    paces = torch.tensor([min(1.0, (stop - start) / len(vectors)) ** 0.5 for start, stop in parts])
+    return optimised_doses(len(goals), shape, at, settings, paces if parts else None, on_step=on_step)
 
 
 def optimised_doses(
@@ -164,6 +166,7 @@ def optimised_doses(
     shape: tuple[int, ...],
     at: LossesAt,
     settings: TuneSettings,
+    paces: Tensor | None = None,
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> list[Tensor]:
@@ -177,6 +180,7 @@ def optimised_doses(
         shape: of the doses of one.
         at: where every step is told from.
         settings: how; the norm beyond its budget is added to the loss.
+        paces: shares of the learning rate, as the last axis of the doses; None are all of it.
         on_step: as `tune_doses` has it.
     """
     nothing = {number: torch.zeros(shape) for number in range(count)}
@@ -186,7 +190,7 @@ def optimised_doses(
     for attempt in range(_ATTEMPTS):
         rate = settings.learning_rate / 4**attempt
         descents = {
-            number: _Descent(shape, settings, rate, 2 * before)
+            number: _Descent(shape, settings, rate, paces, 2 * before)
             for number, before in unchanged.items()
             if number not in found
         }
@@ -205,19 +209,29 @@ class _Descent:
     A loss above `hopeless` after a quarter of the steps is the end, as is one that nothing is left to gain of.
     """
 
-    def __init__(self, shape: tuple[int, ...], settings: TuneSettings, learning_rate: float, hopeless: float):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        settings: TuneSettings,
+        learning_rate: float,
+        paces: Tensor | None,
+        hopeless: float,
+    ):
         self.doses = torch.full(shape, settings.first_dose, requires_grad=True)
         self.losses: list[float] = []
         self._settings, self._rate, self._hopeless = settings, learning_rate, hopeless
+        self._paces = torch.ones(()) if paces is None else paces
         self._optimizer = torch.optim.Adam([self.doses], lr=learning_rate)
 
     def step(self, loss: float) -> None:
         """One, along the gradient that the doses have now; `loss` is where it was taken."""
         settings = self._settings
         self._optimizer.param_groups[0]["lr"] = self._rate * settings.rate_at(len(self.losses))
+        before = self.doses.detach().clone()
         self._optimizer.step()
         self._optimizer.zero_grad()
         with torch.no_grad():
+            self.doses.copy_(before.lerp(self.doses, self._paces))
             self.doses.clamp_(settings.least_dose, 1)
         self.losses.append(loss)
 

@@ -27,22 +27,33 @@ class TuningLoss:
         check_goal(goal, judges[0].behaviour)
         self.goal, self.guard_floor, self._ends = goal, guard_floor, _ends(judges, goal)
 
-    def retention(self, measured: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Retention of every measure that the goal names, from the surrogates per unit; differentiable."""
-        # A skill that training did not change has nothing to keep or lose.
-        return {
-            name: (measured[name].mean() - low) / (high - low)
-            if abs(high - low) > 1e-9
-            else torch.ones((), dtype=torch.float64)
-            for name, (low, high) in self._ends.items()
-        }
+    def retention(self, measured: Mapping[str, Tensor], judge: Judge) -> dict[str, Tensor]:
+        """Retention of every measure that the goal names, from the surrogates on one judge's units; differentiable.
 
-    def __call__(self, measured: Mapping[str, Tensor], guarding: float = 1.0) -> Tensor:
-        """The loss of an agent, from its surrogates name → (units,); differentiable.
+        Beside where the ends lie on these very units: easy and hard ones would else count as kept and lost.
+
+        Args:
+            measured: name → (units,).
+            judge: one of the judges.
+        """
+        kept = {}
+        for name, (low, high) in self._ends.items():
+            learned = high - low
+            # A skill that training did not change has nothing to keep or lose.
+            if abs(learned) <= 1e-9:
+                kept[name] = torch.ones((), dtype=torch.float64)
+            elif name == self.goal.remove:
+                kept[name] = (measured[name].mean() - judge.surrogate_ends[0][name].mean()) / learned
+            else:
+                kept[name] = 1 + (measured[name].mean() - judge.surrogate_ends[1][name].mean()) / learned
+        return kept
+
+    def __call__(self, measured: Mapping[str, Tensor], judge: Judge, guarding: float = 1.0) -> Tensor:
+        """The loss of an agent, from its surrogates on one judge's units, name → (units,); differentiable.
 
         The weights of the guards are taken `guarding` times.
         """
-        kept, goal = self.retention(measured), self.goal
+        kept, goal = self.retention(measured, judge), self.goal
         loss = kept[goal.remove].relu() + torch.stack([(1 - kept[name]).relu() for name in goal.keep]).mean()
         for name, weight in goal.guard.items():
             loss = loss + guarding * weight * (self.guard_floor - kept[name]).relu()

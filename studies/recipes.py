@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import numpy as np
+from torch import Tensor
+
 from ..ablate.maze_goals import maze_goals
 from ..ablate.plan import Choice, PlannedCut
-from ..ablate.selection import Selection, by_contrast
-from ..agents.parameters import parameter_layout
+from ..ablate.selection import Selection, rotation_by_time, vectors_of
 from ..agents.run import Run
 from ..agents.run_directory import AppliedChanges
+from ..analysis.along_profiles import directions_along
 from ..analysis.directions import Directions
-from ..analysis.rows import UnitRows
-from ..analysis.temporal_svd import directions, temporal_svd
+from ..analysis.gram import gram
+from ..analysis.temporal_svd import TemporalSVD, svd_of_gram
 
 Share = tuple[float, float]
 """A window of time, as shares of the training."""
@@ -52,18 +55,20 @@ class Recipe:
 
     def choose(self, run: Run, *, later: float = 0.0) -> Selection:
         """The directions of a run; with `later` those of windows so much later, as a control."""
-        changes = applied_directions(run, unit=self.unit)
-        times = len(changes.profiles)
+        changes = applied_changes(run, unit=self.unit)
+        times = len(changes.svd.profiles)
 
         def rows(share: Share) -> tuple[int, int]:
             start, stop = (round(times * min(1.0, place + later)) for place in share)
             start = min(start, times - 1)
             return start, max(stop, start + 1)
 
-        count = min(self.count, len(changes))
-        chosen = by_contrast(changes, count, rows(self.window), rows(self.against), ridge=self.ridge)
+        count = min(self.count, len(changes.svd))
+        window, against = rows(self.window), rows(self.against)
+        values, profiles = changes.svd.singular_values, changes.svd.profiles
+        chosen = rotation_by_time(values, profiles, count, window, against, ridge=self.ridge)
         about = {"of": "applied changes", "unit": self.unit}
-        return Selection(chosen.vectors, chosen.centre, chosen.recipe | about)
+        return Selection(changes.directions(chosen.coefficients), chosen.centre, chosen.recipe | about)
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -88,21 +93,43 @@ RECIPES: tuple[Recipe, ...] = (
 RECIPE_NAMES = tuple(recipe.name for recipe in RECIPES)
 
 
+@dataclass(frozen=True)
+class DecomposedChanges:
+    """The temporal SVD of what training changed of θ between checkpoints.
+
+    All of its directions take longer than all that is done with the few that are chosen, so none is made here.
+
+    Attributes:
+        changes: rows (T, P).
+        scale: what each row was multiplied by first, (T,).
+        svd: of the rows so scaled, as far as its floor lets them be told.
+    """
+
+    changes: AppliedChanges
+    scale: np.ndarray
+    svd: TemporalSVD
+
+    def directions(self, coefficients: np.ndarray) -> Tensor:
+        """Σ_j r_j u_j for columns r of coefficients (m, k), unit rows (k, P)."""
+        # u_j = G v_j / σ_j.
+        along = self.svd.profiles / self.svd.singular_values @ coefficients * self.scale[:, None]
+        return vectors_of(directions_along(self.changes, along))
+
+
 @lru_cache(maxsize=2)  # a run's, and those of the other seed
-def _applied_changes(run: Run) -> AppliedChanges:
-    return run.applied_changes()
+def _with_gram(run: Run) -> tuple[AppliedChanges, np.ndarray]:
+    changes = run.applied_changes()
+    return changes, gram(changes)
 
 
 @lru_cache(maxsize=4)  # both recipes' of a run and of the other seed's
-def applied_directions(run: Run, *, unit: bool) -> Directions:
-    """All directions of what training changed of θ between checkpoints, as far as the SVD's floor lets them be told."""
-    changes = _applied_changes(run)
-    rows = UnitRows(changes) if unit else changes
-    svd = temporal_svd(rows)
-    layout = parameter_layout(run.network())
-    return directions(
-        svd, rows, range(len(svd)), layout=layout, source={"lens": "temporal SVD", "rows": "applied"}
-    )
+def applied_changes(run: Run, *, unit: bool) -> DecomposedChanges:
+    """What training changed of θ between checkpoints, decomposed; `unit`: every change brought to norm 1 first."""
+    changes, K = _with_gram(run)
+    norms = np.sqrt(np.diag(K))
+    scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0) if unit else np.ones_like(norms)
+    svd = svd_of_gram(K * scale * scale[:, None], parameters=changes.shape[1])
+    return DecomposedChanges(changes, scale, svd)
 
 
 def planned_recipes(

@@ -46,7 +46,7 @@ ROBUSTNESS = Study(
         draws=1,
         curve_levels=60,
         doses=(0.0, 0.5, 1.0, 1.5, 2.0),
-        tune=TuneSettings(steps=200, guarding=(0.5, 1.5), guard_floor=1.0),
+        tune=TuneSettings(steps=200, learning_rate=0.05, guarding=(0.5, 1.5), guard_floor=1.0),
     ),
     levels=200,
     summarise=summarise_robustness,

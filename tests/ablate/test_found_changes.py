@@ -40,7 +40,7 @@ def tuners(small_run: Run) -> list[Judge]:
 def loss(tuners: list[Judge], goal: Goal, theta: torch.Tensor) -> float:
     of = TuningLoss(tuners, goal)
     with torch.no_grad():
-        return sum(float(of(judge.surrogate(theta))) for judge in tuners) / len(tuners)
+        return sum(float(of(judge.surrogate(theta), judge)) for judge in tuners) / len(tuners)
 
 
 def test_the_loss_is_one_for_the_trained_agent_and_the_lost_goals_for_the_untrained(
@@ -59,7 +59,7 @@ def test_a_measure_gradient_is_the_slope_of_retention_along_it(tuners: list[Judg
 
     def parted(at: torch.Tensor) -> float:
         with torch.no_grad():
-            kept = of.retention(tuners[0].surrogate(at))
+            kept = of.retention(tuners[0].surrogate(at), tuners[0])
         return float(kept[goal.remove] - kept[goal.keep[0]])
 
     step = 1e-3 * gradient / gradient.norm()
@@ -123,7 +123,7 @@ def test_tuned_doses_at_a_layer_do_better_than_any_one_dose_for_all_directions(
     seen = activations_at(network, ["trunk"], inputs)["trunk"]
     mean = mean_activations(seen, 256)
     cut = ProjectOut(vectors_of(principal_directions(seen - mean, 40)), mean)
-    settings = replace(FEW_DOSES, steps=60, learning_rate=0.1, norm_budget=10.0)
+    settings = replace(FEW_DOSES, steps=60, learning_rate=0.1, norm_budget=10.0, guarding=(0.0, 0.0))
     tuned = tune_projection(tuners, GOALS["corner"], "trunk", cut, seen, settings)
     assert isinstance(tuned.dose, torch.Tensor)
     assert not tuned.dose.requires_grad
@@ -133,7 +133,7 @@ def test_tuned_doses_at_a_layer_do_better_than_any_one_dose_for_all_directions(
     def loss_with(dose: float | torch.Tensor) -> float:
         edited = EditedNetwork(network, {"trunk": replace(cut, dose=dose)})
         with torch.no_grad():
-            return sum(float(of(judge.surrogate_network(edited))) for judge in tuners)
+            return sum(float(of(judge.surrogate_network(edited), judge, 0.0)) for judge in tuners)
 
     assert loss_with(tuned.dose) < min(loss_with(dose) for dose in (0.0, 0.1, 0.3, 0.6, 1.0)) - 0.1
     held = tune_projection(

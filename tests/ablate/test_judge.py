@@ -149,6 +149,43 @@ def test_tuning_that_breaks_the_agent_begins_again_with_shorter_steps(
         assert torch.equal(doses, torch.zeros(4, 2))
 
 
+def test_doses_of_a_slow_part_go_a_share_of_the_way_in_every_step() -> None:
+    def at(step: int, of_goals: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
+        return {number: (2 - doses.mean(), 0 * doses.sum()) for number, doses in of_goals.items()}
+
+    settings, paces = TuneSettings(steps=5, learning_rate=0.1, first_dose=0.0), torch.tensor([1.0, 0.25])
+    (doses,) = optimised_doses(1, (3, 2), at, settings, paces)
+    torch.testing.assert_close(doses[:, 1], doses[:, 0] / 4)
+    assert float(doses.min()) > 0
+
+
+def test_retention_in_tuning_counts_from_where_the_ends_lie_on_the_same_levels(agent) -> None:
+    tuners = [judge(agent, 6, seed, "tune") for seed in range(3)]
+    loss = TuningLoss(tuners, GOALS["corner"])
+    theta_0, theta, _ = agent
+    with torch.no_grad():
+        kept = {
+            at: [loss.retention(tuner.surrogate(point), tuner) for tuner in tuners]
+            for at, point in (
+                ("untrained", theta_0),
+                ("half", torch.lerp(theta_0, theta, 0.5)),
+                ("trained", theta),
+            )
+        }
+    assert [one["corner_reach"] for one in kept["untrained"]] == pytest.approx([0.0] * 3, abs=1e-6)
+    for name in ("cheese_from_corner", "navigation"):
+        assert [one[name] for one in kept["trained"]] == pytest.approx([1.0] * 3, abs=1e-6)
+    # Over all of them it is the retention of the means.
+    for name in loss.goal.measures:
+        low, high, half = (
+            torch.cat([tuner.surrogate(point)[name] for tuner in tuners]).mean().detach()
+            for point in (theta_0, theta, torch.lerp(theta_0, theta, 0.5))
+        )
+        assert sum(one[name] for one in kept["half"]) / 3 == pytest.approx(
+            float((half - low) / (high - low)), abs=1e-5
+        )
+
+
 def test_goals_tuned_at_once_know_nothing_of_each_other(agent) -> None:
     theta_0, theta, vectors = agent
     tuners = [judge(agent, 20, seed, "tune") for seed in range(2)]
@@ -240,8 +277,8 @@ def test_a_guard_counts_as_often_as_is_said(agent) -> None:
     loss, guard = TuningLoss([of], GOALS["corner"]), GOALS["corner"].guard["navigation"]
     with torch.no_grad():
         measured = of.surrogate(theta_0)
-    left_out, once, twice = (float(loss(measured, guarding)) for guarding in (0.0, 1.0, 2.0))
-    half_way = float(TuningLoss([of], GOALS["corner"], guard_floor=0.5)(measured))
+    left_out, once, twice = (float(loss(measured, of, guarding)) for guarding in (0.0, 1.0, 2.0))
+    half_way = float(TuningLoss([of], GOALS["corner"], guard_floor=0.5)(measured, of))
     # The untrained agent has lost all of it, and of the goal to keep.
     assert (left_out, once, twice) == pytest.approx((1, 1 + guard, 1 + 2 * guard))
     assert half_way == pytest.approx(1 + 0.5 * guard)
