@@ -114,7 +114,7 @@ def work(settings: TrainSettings, stage: str, study: Study) -> float:
     passes = float(study.levels)
     if stage == "ablate" and study.ablate is not None:
         # Rows to judge, and steps of two tunings, of both goals each: measured, a step is as long as 210 levels judged.
-        rows = 108 if study.ablate.controls_of == "all" else 64
+        rows = 108 if study.ablate.controls_of == "all" else 43
         passes = rows * study.ablate.levels + 210.0 * study.ablate.tune.steps
     return passes * _states(settings) * (per_input + 50.0 * settings.horizon)
 

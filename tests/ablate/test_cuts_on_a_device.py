@@ -59,9 +59,9 @@ def judge(run: Run, device: str, seed: int = 0) -> Judge:
 
 
 def close(there: torch.Tensor, here: torch.Tensor) -> None:
-    """Near in length: Adam's first steps go by signs, so that single entries may differ."""
+    """Near in length: Adam's first steps go by signs, and at θ what is to be kept lies on its hinge, to rounding."""
     assert there.device.type == here.device.type == "cpu"
-    assert float((there - here).norm()) <= 5e-2 * float(here.norm())
+    assert float((there - here).norm()) <= 8e-2 * float(here.norm())
 
 
 def test_an_ablation_on_the_device_has_the_rows_of_the_cpu(small_run: Run, gpu: str) -> None:

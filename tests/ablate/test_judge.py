@@ -347,7 +347,7 @@ def test_doses_tuned_in_bfloat16_are_near_those_in_float32(agent) -> None:
             agent[0],
             agent[2],
             [GOALS["corner"]],
-            TuneSettings(steps=20, precision=precision),
+            TuneSettings(steps=20, learning_rate=0.03, precision=precision),
         )[0]
         for precision in ("float32", "bfloat16")
     ]
