@@ -76,7 +76,7 @@ def hitting_probabilities(
     Returns:
         (M, L, S).
     """
-    return expectation(*_reaching(policy, following, target, avoid), horizon).T.reshape(target.shape)
+    return expectation(_reaching(policy, following, target, avoid), horizon).T.reshape(target.shape)
 
 
 def _reaching(policy: Tensor, following: Tensor, target: Tensor, avoid: Tensor) -> Recursion:
@@ -105,8 +105,8 @@ def expected_rewards(policy: Tensor, graph: StateGraph, over: Tensor, horizon: i
     """Expected sum of rewards within `horizon` steps, an episode ending in the states `over` (L, S); (L, S)."""
     going_on = _columns(~over[None], policy.dtype)
     nothing, paid = torch.zeros_like(going_on), going_on * _pay(policy, graph)
-    expected = expectation(policy.flatten(0, 1), _flat(graph.next), paid, going_on, nothing, horizon)
-    return expected.view(over.shape)
+    walk = Recursion(policy.flatten(0, 1), _flat(graph.next), paid, going_on, nothing)
+    return expectation(walk, horizon).view(over.shape)
 
 
 def best_rewards(graph: StateGraph, over: Tensor, horizon: int) -> Tensor:
@@ -142,7 +142,8 @@ def navigation(policy: Tensor, graph: StateGraph) -> Tensor:
     columns = NUM_ACTIONS + 1
     by_move = (following * columns + torch.arange(NUM_ACTIONS, device=policy.device)).view(-1)
     here = walking.view(-1, 1)
-    moves = expectation(policy.flatten(0, 1), following, here, here, torch.zeros_like(here), horizon)
+    walk = Recursion(policy.flatten(0, 1), following, here, here, torch.zeros_like(here))
+    moves = expectation(walk, horizon)
     found, on = torch.zeros_like(clean), walking[:, :, None]
     clean, finds, stays = on * clean, on * finds, on * stays
     for _ in range(horizon):

@@ -47,30 +47,25 @@ def expectations(recursions: Sequence[Recursion], horizon: int) -> list[Tensor]:
             part._replace(following=part.following + at) for part, at in zip(parts, begins, strict=True)
         ]
         joined = shifted[0] if len(parts) == 1 else Recursion(*map(torch.cat, zip(*shifted, strict=True)))
-        expected = expectation(*joined, horizon)
+        expected = expectation(joined, horizon)
         found |= dict(zip(alike, expected.split(states), strict=True))
     return [found[number] for number in range(len(recursions))]
 
 
-def expectation(
-    weights: Tensor, following: Tensor, offset: Tensor, going_on: Tensor, initial: Tensor, horizon: int
-) -> Tensor:
-    """x_H of x_t = c + g ∘ P x_{t−1}, (N, M): M recursions over the same moves.
+def expectation(recursion: Recursion, horizon: int) -> Tensor:
+    """x_H of x_t = c + g ∘ P x_{t−1}, (N, M).
 
     Differentiable in weights, offset and x_0: twice as well, where the second derivative takes autograd's way, but
     neither forwards nor by torch.func.
 
     Args:
-        weights: (N, A), of the A moves from each of N states; floats are all of one dtype.
-        following: (N, A) int64, the state that each leads to.
-        offset: c, (N, M).
-        going_on: g, (N, M), a constant.
-        initial: x_0, (N, M).
+        recursion: of M questions about the same moves.
         horizon: H, steps.
     """
     # Asked here: inside of `forward` gradients are always off.
-    kept = torch.is_grad_enabled() and any(part.requires_grad for part in (weights, offset, initial))
-    expected = _Expectation.apply(weights, following, offset, going_on, initial, horizon, kept)
+    differentiable = (recursion.weights, recursion.offset, recursion.initial)
+    kept = torch.is_grad_enabled() and any(part.requires_grad for part in differentiable)
+    expected = _Expectation.apply(*recursion, horizon, kept)
     return expected  # pyright: ignore[reportReturnType]
 
 

@@ -27,7 +27,7 @@ def test_it_is_powers_of_the_dense_transition_matrix(columns: int) -> None:
         found = initial[:, column]
         for _ in range(HORIZON):
             found = offset[:, column] + going_on[:, column] * (P @ found)
-        told = expectation(weights, following, offset, going_on, initial, HORIZON)[:, column]
+        told = expectation(Recursion(weights, following, offset, going_on, initial), HORIZON)[:, column]
         torch.testing.assert_close(told, found)
 
 
@@ -37,7 +37,7 @@ def test_its_gradient_is_that_of_small_steps_and_of_differences(columns: int) ->
     inputs = [part.requires_grad_() for part in (weights, offset, initial)]
 
     def told(weights: Tensor, offset: Tensor, initial: Tensor) -> Tensor:
-        return expectation(weights, following, offset, going_on, initial, HORIZON)
+        return expectation(Recursion(weights, following, offset, going_on, initial), HORIZON)
 
     assert torch.autograd.gradcheck(told, inputs)
     assert torch.autograd.gradgradcheck(told, inputs)
@@ -57,7 +57,7 @@ def test_a_second_derivative_in_the_weights_alone_is_that_of_small_steps() -> No
         [curved] = torch.autograd.grad((slope * weights.detach()).sum(), weights)
         return curved
 
-    quickly = expectation(weights, following, offset, going_on, initial, HORIZON)
+    quickly = expectation(Recursion(weights, following, offset, going_on, initial), HORIZON)
     slowly = _by_small_steps(weights, following, offset, going_on, initial, HORIZON)
     torch.testing.assert_close(product_with_hessian(quickly), product_with_hessian(slowly))
 
@@ -71,7 +71,7 @@ def test_inputs_may_follow_from_one_another(alike: bool) -> None:
 
     def told(at: Tensor) -> Tensor:
         paid = (at * weights).sum(1, keepdim=True)
-        return expectation(at, following, paid, going_on, paid if alike else initial, HORIZON)
+        return expectation(Recursion(at, following, paid, going_on, paid if alike else initial), HORIZON)
 
     assert torch.autograd.gradcheck(told, [at])
     assert torch.autograd.gradgradcheck(told, [at])
@@ -83,7 +83,7 @@ def test_recursions_of_several_chains_are_each_alone() -> None:
         *(part[:7] if part is not chains[2].following else part[:7] % 7 for part in chains[2])
     )
     for one, together in zip(chains, expectations(chains, HORIZON), strict=True):
-        torch.testing.assert_close(together, expectation(*one, HORIZON), atol=1e-14, rtol=1e-14)
+        torch.testing.assert_close(together, expectation(one, HORIZON), atol=1e-14, rtol=1e-14)
     assert expectations([], HORIZON) == []
 
 
@@ -91,12 +91,12 @@ def test_it_takes_any_layout_and_no_step_at_all() -> None:
     weights, following, offset, going_on, initial = recursion(3)
     laid_otherwise = [part.T.contiguous().T for part in (weights, following, offset, going_on, initial)]
     told, again = (
-        expectation(*parts, HORIZON)  # type: ignore[arg-type]
+        expectation(Recursion(*parts), HORIZON)
         for parts in ((weights, following, offset, going_on, initial), laid_otherwise)
     )
     assert torch.equal(told, again)
     initial.requires_grad_()
-    at_once = expectation(weights, following, offset, going_on, initial, 0)
+    at_once = expectation(Recursion(weights, following, offset, going_on, initial), 0)
     assert torch.equal(at_once, initial)
     [slope] = torch.autograd.grad(at_once[:1].expand(4, 3).sum(), initial)
     assert slope[0].tolist() == [4.0] * 3
@@ -104,9 +104,11 @@ def test_it_takes_any_layout_and_no_step_at_all() -> None:
 
 
 def test_nothing_of_the_past_is_kept_where_no_gradient_is_wanted() -> None:
-    parts = recursion(1, torch.float32)
-    assert not expectation(*parts, HORIZON).requires_grad
-    parts[0].requires_grad_()
+    parts = Recursion(*recursion(1, torch.float32))
+    assert not expectation(parts, HORIZON).requires_grad
+    parts.weights.requires_grad_()
     with torch.no_grad():
-        assert not expectation(*parts, HORIZON).requires_grad
-    assert torch.equal(expectation(*parts, HORIZON), expectation(*(part.detach() for part in parts), HORIZON))
+        assert not expectation(parts, HORIZON).requires_grad
+    assert torch.equal(
+        expectation(parts, HORIZON), expectation(Recursion(*(part.detach() for part in parts)), HORIZON)
+    )
