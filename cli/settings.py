@@ -303,7 +303,7 @@ class StudyCommand:
     Report seeds are those below 1000, judged on levels of split `test`. Recipes are to be chosen with `--development`
     instead: seeds from 1000 on, judged on other levels, in a folder of their own.
 
-    Example: `goalcut study cut --dry-run` (what it will do, and for how long), then `goalcut study cut --seeds 26-35
+    Example: `goalcut study cut --dry-run` (what it will do, and for how long), then `goalcut study cut --seeds 36-45
     --jobs 2`; or to see the whole of it work within a minute or two, finding nothing: `goalcut study cut --tiny --seeds
     0-1`.
 

@@ -19,7 +19,7 @@ from ..agents.run import TrainSettings
 from ..envs.planes import plane_names
 from .study import Study
 
-REFERENCE_SECONDS = {"train": 252.0, "evaluate": 1.2, "analyze": 6.5, "ablate": 120.0}
+REFERENCE_SECONDS = {"train": 252.0, "evaluate": 1.2, "analyze": 6.5, "ablate": 100.0}
 """Of the default run, each stage in one of two processes of one thread, on the machine that took `REFERENCE_KERNEL`.
 
 Evaluated on `_REFERENCE_LEVELS`, cut with the levels and the tuning of `AblateSettings` and the controls of headlines.
