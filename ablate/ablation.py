@@ -32,6 +32,8 @@ OnRow = Callable[[str], None]
 Make = Callable[[], dict[str, Any]]
 # Units of tuning come in batches: a step on a quarter of them costs a quarter, and takes as good a direction.
 TUNING_BATCHES = 4
+TUNING = 2
+"""Raise it when the same settings tune otherwise than before: tables and journals of cuts are then made anew."""
 # Goals whose doses are tuned at once, the directions being read once for both; an ablation that is killed loses no
 # more tunings than that.
 _TOGETHER = 2
@@ -91,7 +93,7 @@ class Ablation(ABC):
 
     def premises(self) -> dict[str, Any]:
         """What the rows follow from besides parameters and directions, JSON-able."""
-        return {"kind": self.run.kind, "settings": settings_to_json(self.settings)}
+        return {"kind": self.run.kind, "tuning": TUNING, "settings": settings_to_json(self.settings)}
 
     def fingerprint(self) -> int:
         """A checksum of all that the rows follow from: settings, parameters, directions."""

@@ -115,7 +115,7 @@ def by_part(moved: Tensor, inside: Tensor, about: dict[str, Any]) -> Selection:
     return Selection((part / norm)[None], 0.5, {"by": "part"} | about)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rotation:
     """Directions inside the span of a lens's u_1…u_m, told by their coefficients alone.
 
@@ -130,7 +130,7 @@ class Rotation:
     recipe: dict[str, Any]
 
 
-def rotation_by_time(
+def rotation_by_windows(
     singular_values: np.ndarray,
     profiles: np.ndarray,
     count: int,
@@ -144,7 +144,7 @@ def rotation_by_time(
     Args:
         singular_values: σ_k, (m,), descending.
         profiles: v_k, (T, m).
-        count: of directions.
+        count: how many directions to choose.
         window: rows, from one to before another.
         against: rows.
         ridge: as `by_contrast` has it.
@@ -178,7 +178,7 @@ def _rotated(
     against: tuple[int, int] | None,
     ridge: float | None = None,
 ) -> Selection:
-    found = rotation_by_time(
+    found = rotation_by_windows(
         directions.singular_values, directions.profiles, count, window, against, ridge=ridge
     )
     vectors = torch.from_numpy(found.coefficients.T.astype(np.float32)) @ vectors_of(directions)

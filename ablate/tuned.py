@@ -28,8 +28,9 @@ class TuneSettings:
 
     Attributes:
         steps: Adam steps.
-        learning_rate: Adam's on doses; it falls linearly to zero. In a part of n parameters, fewer than the k
-            directions, it is √(n/k) of that: there k doses move n places, and their steps add up.
+        learning_rate: Adam's on doses; it falls linearly to zero. Where doses are per parameter or unit, it is
+            √(n/k) of that in a part of n parameters, fewer than the k directions: there k doses move n places, and
+            their steps add up.
         warm_up: the share of the steps in which it first rises: Adam's first step moves every dose by all of it, which
             may break an agent.
         first_dose: where every dose starts.
@@ -41,8 +42,7 @@ class TuneSettings:
         norm_weight: weight of the squared relative norm beyond `norm_budget`.
         norm_budget: relative norm that is free.
         guarding: what the goal's weights of its guards are multiplied by at the first step and at the last, linearly
-            between. Guards that weigh much from the start hold doses where neither goal has gone: parting the goals
-            costs some of the way, and it is found again later.
+            between: parting the goals costs some of the way, and it is found again later.
         guard_floor: the retention that a guard is pressed up to: a limit, not a further goal. With all of it asked for,
             some agents keep more of the way than anyone needs and a part of the goal with it.
         precision: of the network and the directions while doses are tuned; cuts are made and judged in float32.
@@ -157,8 +157,8 @@ def tune_doses(
         }
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
-    paces = torch.tensor([min(1.0, (stop - start) / len(vectors)) ** 0.5 for start, stop in parts])
-    return optimised_doses(len(goals), shape, at, settings, paces if parts else None, on_step=on_step)
+    rate_shares = torch.tensor([min(1.0, (stop - start) / len(vectors)) ** 0.5 for start, stop in parts])
+    return optimised_doses(len(goals), shape, at, settings, rate_shares if parts else None, on_step=on_step)
 
 
 def optimised_doses(
@@ -166,7 +166,7 @@ def optimised_doses(
     shape: tuple[int, ...],
     at: LossesAt,
     settings: TuneSettings,
-    paces: Tensor | None = None,
+    rate_shares: Tensor | None = None,
     *,
     on_step: Callable[[int, float], None] | None = None,
 ) -> list[Tensor]:
@@ -180,7 +180,7 @@ def optimised_doses(
         shape: of the doses of one.
         at: where every step is told from.
         settings: how; the norm beyond its budget is added to the loss.
-        paces: shares of the learning rate, as the last axis of the doses; None are all of it.
+        rate_shares: of each part, (M,), the share of the learning rate that its doses have; None: all of it.
         on_step: as `tune_doses` has it.
     """
     nothing = {number: torch.zeros(shape) for number in range(count)}
@@ -190,7 +190,7 @@ def optimised_doses(
     for attempt in range(_ATTEMPTS):
         rate = settings.learning_rate / 4**attempt
         descents = {
-            number: _Descent(shape, settings, rate, paces, 2 * before)
+            number: _Descent(shape, settings, rate, rate_shares, 2 * before)
             for number, before in unchanged.items()
             if number not in found
         }
@@ -214,13 +214,13 @@ class _Descent:
         shape: tuple[int, ...],
         settings: TuneSettings,
         learning_rate: float,
-        paces: Tensor | None,
+        rate_shares: Tensor | None,
         hopeless: float,
     ):
         self.doses = torch.full(shape, settings.first_dose, requires_grad=True)
         self.losses: list[float] = []
         self._settings, self._rate, self._hopeless = settings, learning_rate, hopeless
-        self._paces = torch.ones(()) if paces is None else paces
+        self._rate_shares = torch.ones(()) if rate_shares is None else rate_shares
         self._optimizer = torch.optim.Adam([self.doses], lr=learning_rate)
 
     def step(self, loss: float) -> None:
@@ -231,7 +231,7 @@ class _Descent:
         self._optimizer.step()
         self._optimizer.zero_grad()
         with torch.no_grad():
-            self.doses.copy_(before.lerp(self.doses, self._paces))
+            self.doses.copy_(before.lerp(self.doses, self._rate_shares))
             self.doses.clamp_(settings.least_dose, 1)
         self.losses.append(loss)
 

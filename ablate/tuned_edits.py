@@ -45,9 +45,9 @@ def tune_projection(
     def at(step: int, of_goals: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
         (doses,) = of_goals.values()
         network = EditedNetwork(judge.network, {layer: replace(cut, dose=doses)}, values)
-        asked = judges[step % len(judges)]
-        measured = asked.surrogate_network(network, goal.measures)
-        loss = loss_of(measured, asked, settings.guarding_at(step))
+        of_step = judges[step % len(judges)]
+        measured = of_step.surrogate_network(network, goal.measures)
+        loss = loss_of(measured, of_step, settings.guarding_at(step))
         return {0: (loss, ((doses.square() * along).sum() + 1e-20).sqrt())}
 
     (doses,) = optimised_doses(1, (len(cut.vectors),), at, settings)

@@ -12,7 +12,8 @@ from .judge import Judge, check_goal
 class TuningLoss:
     """Retention of the goal to remove + mean lost retention of the goals to keep + weighted lost of the guards.
 
-    Each is counted from 0 up, a guard's from its floor down. 0 is a clean cut, 1 the trained agent.
+    Each is counted from 0 up, a guard's from its floor down. 0 is a clean cut; the trained agent has 1, in the mean
+    over the judges.
 
     Args:
         judges: of tuning units, which no result may be reported on.
@@ -30,7 +31,9 @@ class TuningLoss:
     def retention(self, measured: Mapping[str, Tensor], judge: Judge) -> dict[str, Tensor]:
         """Retention of every measure that the goal names, from the surrogates on one judge's units; differentiable.
 
-        Beside where the ends lie on these very units: easy and hard ones would else count as kept and lost.
+        What is to go counts from where the floor lies on these very units, what is to stay down from where the trained
+        agent does, both in what was learned over all judges' units: easy and hard ones would else count as kept and
+        lost.
 
         Args:
             measured: name → (units,).

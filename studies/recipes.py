@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..ablate.maze_goals import maze_goals
 from ..ablate.plan import Choice, PlannedCut
-from ..ablate.selection import Selection, rotation_by_time, vectors_of
+from ..ablate.selection import Selection, rotation_by_windows, vectors_of
 from ..agents.run import Run
 from ..agents.run_directory import AppliedChanges
 from ..analysis.along_profiles import directions_along
@@ -55,7 +55,7 @@ class Recipe:
 
     def choose(self, run: Run, *, later: float = 0.0) -> Selection:
         """The directions of a run; with `later` those of windows so much later, as a control."""
-        changes = applied_changes(run, unit=self.unit)
+        changes = decomposed_changes(run, unit=self.unit)
         times = len(changes.svd.profiles)
 
         def rows(share: Share) -> tuple[int, int]:
@@ -66,7 +66,7 @@ class Recipe:
         count = min(self.count, len(changes.svd))
         window, against = rows(self.window), rows(self.against)
         values, profiles = changes.svd.singular_values, changes.svd.profiles
-        chosen = rotation_by_time(values, profiles, count, window, against, ridge=self.ridge)
+        chosen = rotation_by_windows(values, profiles, count, window, against, ridge=self.ridge)
         about = {"of": "applied changes", "unit": self.unit}
         return Selection(changes.directions(chosen.coefficients), chosen.centre, chosen.recipe | about)
 
@@ -93,11 +93,11 @@ RECIPES: tuple[Recipe, ...] = (
 RECIPE_NAMES = tuple(recipe.name for recipe in RECIPES)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DecomposedChanges:
     """The temporal SVD of what training changed of θ between checkpoints.
 
-    All of its directions take longer than all that is done with the few that are chosen, so none is made here.
+    To make all directions takes longer than what is done with the few that are chosen: only those asked for are made.
 
     Attributes:
         changes: rows (T, P).
@@ -123,7 +123,7 @@ def _with_gram(run: Run) -> tuple[AppliedChanges, np.ndarray]:
 
 
 @lru_cache(maxsize=4)  # both recipes' of a run and of the other seed's
-def applied_changes(run: Run, *, unit: bool) -> DecomposedChanges:
+def decomposed_changes(run: Run, *, unit: bool) -> DecomposedChanges:
     """What training changed of θ between checkpoints, decomposed; `unit`: every change brought to norm 1 first."""
     changes, K = _with_gram(run)
     norms = np.sqrt(np.diag(K))

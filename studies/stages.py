@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..ablate.ablation import Ablation
+from ..ablate.ablation import TUNING, Ablation
 from ..ablate.journal import Journal
 from ..ablate.judge import Judge
 from ..ablate.maze_goals import MazeBehaviour
@@ -108,7 +108,9 @@ def judge_all(run: RunDirectory[Any], ablation: Ablation, about: dict[str, Any],
         name: {measure: float(value.mean()) for measure, value in measured.items()}
         for name, measured in agents
     }
-    save_table(path, rows, curves, about | {"of": fingerprint(run), "headline": headline} | means)
+    save_table(
+        path, rows, curves, about | {"of": fingerprint(run), "tuning": TUNING, "headline": headline} | means
+    )
     kept.unlink(missing_ok=True)
 
 
@@ -118,6 +120,8 @@ def up_to_date(run: RunDirectory[Any], file: str, settings: Any) -> bool:
         made = read_json(run.directory / file)
         if file == ANALYSIS:
             saved_analysis(run)
+        if file == ABLATION and made.get("tuning", 1) != TUNING:
+            return False
         return made["settings"] == settings_to_json(settings) and _made_of_these(run, made.get("of"))
     except (RunFileError, KeyError, TypeError, AttributeError, ValueError, FileNotFoundError):
         return False

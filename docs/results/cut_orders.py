@@ -1,5 +1,7 @@
 """Does the order of the tuning levels decide what a tuned cut reaches? Each run's, tuned again from other levels on.
 
+One goal alone, where the study tunes both at once, to the same doses but for rounding; turn 0 is its own order.
+
     python docs/results/cut_orders.py runs/studies/cut/default/seed-* --turns 7 13
 
 A line for each run and turn: selectivity, what is left of finding the way, relative norm, on the report's levels.

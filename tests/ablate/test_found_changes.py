@@ -123,6 +123,7 @@ def test_tuned_doses_at_a_layer_do_better_than_any_one_dose_for_all_directions(
     seen = activations_at(network, ["trunk"], inputs)["trunk"]
     mean = mean_activations(seen, 256)
     cut = ProjectOut(vectors_of(principal_directions(seen - mean, 40)), mean)
+    # Of this small agent nothing can be parted that keeps all of the way.
     settings = replace(FEW_DOSES, steps=60, learning_rate=0.1, norm_budget=10.0, guarding=(0.0, 0.0))
     tuned = tune_projection(tuners, GOALS["corner"], "trunk", cut, seen, settings)
     assert isinstance(tuned.dose, torch.Tensor)

@@ -153,8 +153,8 @@ def test_doses_of_a_slow_part_go_a_share_of_the_way_in_every_step() -> None:
     def at(step: int, of_goals: Mapping[int, Tensor]) -> dict[int, tuple[Tensor, Tensor]]:
         return {number: (2 - doses.mean(), 0 * doses.sum()) for number, doses in of_goals.items()}
 
-    settings, paces = TuneSettings(steps=5, learning_rate=0.1, first_dose=0.0), torch.tensor([1.0, 0.25])
-    (doses,) = optimised_doses(1, (3, 2), at, settings, paces)
+    settings, shares = TuneSettings(steps=5, learning_rate=0.1, first_dose=0.0), torch.tensor([1.0, 0.25])
+    (doses,) = optimised_doses(1, (3, 2), at, settings, shares)
     torch.testing.assert_close(doses[:, 1], doses[:, 0] / 4)
     assert float(doses.min()) > 0
 
@@ -347,6 +347,7 @@ def test_doses_tuned_in_bfloat16_are_near_those_in_float32(agent) -> None:
             agent[0],
             agent[2],
             [GOALS["corner"]],
+            # Short steps: with long ones rounding decides which way single doses go.
             TuneSettings(steps=20, learning_rate=0.03, precision=precision),
         )[0]
         for precision in ("float32", "bfloat16")

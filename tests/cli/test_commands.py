@@ -474,7 +474,7 @@ def test_an_analysis_made_again_changes_no_byte_and_no_cut_is_made_anew(copied: 
     assert table.stat().st_mtime_ns == made
 
 
-def test_a_table_of_an_older_run_is_still_up_to_date(copied: Path) -> None:
+def test_a_table_of_an_older_run_is_still_up_to_date_where_tuning_is_the_same(copied: Path) -> None:
     path = copied / "ablation" / "table.json"
     table = read_json(path) | {
         "of": zlib.crc32((copied / "analysis" / "directions.safetensors").read_bytes())
@@ -482,6 +482,9 @@ def test_a_table_of_an_older_run_is_still_up_to_date(copied: Path) -> None:
     path.write_text(json.dumps(table))
     assert up_to_date(Run(copied), ABLATION, table_settings(copied))
     path.write_text(json.dumps(table | {"of": 1}))
+    assert not up_to_date(Run(copied), ABLATION, table_settings(copied))
+    del table["tuning"]  # cut before tuning was another
+    path.write_text(json.dumps(table))
     assert not up_to_date(Run(copied), ABLATION, table_settings(copied))
 
 
