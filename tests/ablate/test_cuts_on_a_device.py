@@ -59,9 +59,9 @@ def judge(run: Run, device: str, seed: int = 0) -> Judge:
 
 
 def close(there: torch.Tensor, here: torch.Tensor) -> None:
-    """Near in length: Adam's first steps go by signs, and at θ what is to be kept lies on its hinge, to rounding."""
+    """Near in length: Adam's first steps go by signs, so that single entries may differ."""
     assert there.device.type == here.device.type == "cpu"
-    assert float((there - here).norm()) <= 8e-2 * float(here.norm())
+    assert float((there - here).norm()) <= 5e-2 * float(here.norm())
 
 
 def test_an_ablation_on_the_device_has_the_rows_of_the_cpu(small_run: Run, gpu: str) -> None:
@@ -86,7 +86,7 @@ def test_an_evaluation_on_the_device_is_that_of_the_cpu(small_run: Run, gpu: str
 
 
 def test_changes_found_through_measures_are_those_of_the_cpu(small_run: Run, gpu: str) -> None:
-    sparse, found = SparseSettings(steps=2, again=1), {}
+    sparse, found = SparseSettings(steps=4, again=1), {}
     for device in DEVICES:
         judges = [judge(small_run, device, seed) for seed in (0, 1)]
         goal = judges[0].goals[0]
