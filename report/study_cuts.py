@@ -96,8 +96,9 @@ def _across(variants: dict[str, Any]) -> Section:
                 if cut is not None:
                     rows.append(_row(name if tuned else f"{name}: {cut['name']}", cut, colour))
             if rows:
-                goal = ("proxy", "paid")[side]
-                caption = f"Removing the {goal} goal, {told}: selectivity of every seed."
+                names = {variant["goal_names"][side] for variant in variants.values()}
+                goal = names.pop() if len(names) == 1 else f"the {('proxy', 'paid')[side]} goal"
+                caption = f"Removing {goal}, {told}: selectivity of every seed."
                 exhibits.append(Exhibit(caption, [points(rows, "selectivity", marks=(0.0, 1.0))]))
     lead = "Each row is a variant. The best choice by profile is the best of several, in hindsight."
     return Section("variants", "Over all variants", lead, exhibits)

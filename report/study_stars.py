@@ -17,7 +17,8 @@ def sections(results: dict[str, Any]) -> list[Section]:
     variants = results["summary"]["variants"]
     learned, *cuts = study_cuts.sections(results)
     goals = next(iter(variants.values()))["after"]
-    return [learned, *(_after(variants, goal) for goal in goals), _blind(variants), _common(variants), *cuts]
+    after = [_after(variants, goal, untreated=goal == next(iter(goals))) for goal in goals]
+    return [learned, *after, _blind(variants), _common(variants), *cuts]
 
 
 def findings(results: dict[str, Any]) -> list[str]:
@@ -36,13 +37,16 @@ def findings(results: dict[str, Any]) -> list[str]:
     return told
 
 
-def _after(variants: dict[str, Any], goal: str) -> Section:
+def _after(variants: dict[str, Any], goal: str, *, untreated: bool) -> Section:
+    """A figure of each treatment; agents as trained are drawn for one goal, and are the other's turned round."""
     afters = {name: variant["after"][goal] for name, variant in variants.items()}
     goals = list(next(iter(variants.values()))["after"])
     (kept,) = (of for of in goals if of != goal)
     ahead = f"{kept} − {goal}"
     exhibits = []
     for treatment, told in TREATMENTS.items():
+        if treatment == "nothing" and not untreated:
+            continue
         rows = [
             Row(
                 name,
