@@ -13,7 +13,7 @@ from ..agents.sampled_behaviour import behaviour_of_world
 from ..analysis.directions import Directions
 from ..analysis.subject import subject_of
 from ..envs.generator import Split
-from .ablation import TUNING_BATCHES
+from .ablation import TUNING, TUNING_BATCHES
 from .compare import Comparison
 from .judge import Judge
 from .maze_goals import CHOOSING_SEED, KEEP_NAVIGATION, MazeBehaviour, maze_goals, tuning_batches
@@ -90,7 +90,7 @@ class MazeComparison(Comparison):
 
     def fingerprint(self) -> int:
         """A checksum of all that the rows follow from, for a journal: settings, parameters, directions."""
-        checksum = zlib.crc32(json.dumps([asdict(self.settings), list(self.lenses)]).encode())
+        checksum = zlib.crc32(json.dumps([asdict(self.settings), list(self.lenses), TUNING]).encode())
         for found in self.lenses.values():
             for array in (found.vectors, found.singular_values, found.profiles):
                 checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)

@@ -116,16 +116,31 @@ class Cloud:
     places: Sequence[tuple[int, float, float, str]]
 
 
-def scatter(clouds: Sequence[Cloud], axes: tuple[str, str]) -> Plot:
-    """Two figures of every seed against each other, both within −0.5 to 1.5; what lies beyond is drawn at the edge."""
+def scatter(
+    clouds: Sequence[Cloud],
+    axes: tuple[str, str],
+    *,
+    limits: tuple[tuple[float, float], tuple[float, float]] = ((-0.5, 1.5), (-0.5, 1.5)),
+    marks: tuple[Sequence[float], Sequence[float]] = ((0, 1), (0, 1)),
+) -> Plot:
+    """Two figures of every seed against each other; what lies beyond the limits is drawn at the edge.
+
+    Args:
+        clouds: points of one look each.
+        axes: titles.
+        limits: of x and of y.
+        marks: x and y at which a line is drawn.
+    """
     figure = go.Figure()
-    for mark in (0, 1):
-        figure.add_vline(x=mark, line={"color": PALE, "width": 1}, layer="below")
-        figure.add_hline(y=mark, line={"color": PALE, "width": 1}, layer="below")
+    for x in marks[0]:
+        figure.add_vline(x=x, line={"color": PALE, "width": 1}, layer="below")
+    for y in marks[1]:
+        figure.add_hline(y=y, line={"color": PALE, "width": 1}, layer="below")
+    (left, right), (low, high) = limits
     for cloud in clouds:
         figure.add_scatter(
-            x=[min(1.5, max(-0.5, x)) for _, x, _, _ in cloud.places],
-            y=[min(1.5, max(-0.5, y)) for _, _, y, _ in cloud.places],
+            x=[min(right, max(left, x)) for _, x, _, _ in cloud.places],
+            y=[min(high, max(low, y)) for _, _, y, _ in cloud.places],
             mode="markers",
             name=cloud.name,
             marker={"color": cloud.colour, "size": 5 if cloud.colour == GREY else 8, "opacity": 0.65},
@@ -133,8 +148,11 @@ def scatter(clouds: Sequence[Cloud], axes: tuple[str, str]) -> Plot:
             hovertemplate="seed %{customdata[0]}: %{customdata[1]:.2f}, %{customdata[2]:.2f}<br>%{customdata[3]}"
             "<extra></extra>",
         )
-    for update, title in ((figure.update_xaxes, axes[0]), (figure.update_yaxes, axes[1])):
-        update(title={"text": title}, range=[-0.56, 1.56], dtick=0.5)
+    for update, title, (least, most) in zip(
+        (figure.update_xaxes, figure.update_yaxes), axes, limits, strict=True
+    ):
+        margin = 0.03 * (most - least)
+        update(title={"text": title}, range=[least - margin, most + margin], dtick=(most - least) / 4)
     figure.update_layout(margin={"t": 54})
     return Plot(figure, 460, square=True)
 

@@ -146,8 +146,8 @@ def _settings(results: dict[str, Any]) -> list[tuple[str, str]]:
     for variant, values in variants.items():
         if variant != first_name:
             rows += [(f"{variant}: {n}", _text(v)) for n, v in values.items() if first.get(n) != v]
-    for stage in ("analyze", "ablate"):
-        if results[stage] is not None:
+    for stage in ("analyze", "judging", "ablate"):
+        if results.get(stage) is not None:
             rows += [
                 (f"{stage}.{name}", _text(value)) for name, value in flat_settings(results[stage]).items()
             ]

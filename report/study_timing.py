@@ -4,7 +4,7 @@ from typing import Any
 
 from .inputs import dig
 from .page import Exhibit, Section, Table
-from .study_figures import Row, env_steps, learning_curves, points, spread
+from .study_figures import Cloud, Row, env_steps, learning_curves, points, scatter, spread
 from .style import INK, PAID, PROXY, VIOLET, decimal
 
 GRADIENTS = {"path": "averaged over the path from θ₀ to θ", "end": "at the end of training"}
@@ -113,6 +113,9 @@ def _relation(variants: dict[str, Any]) -> Section:
     for name, variant in variants.items():
         if not variant["relation"]:
             continue
+        raw = variant["relation"].get("raw")
+        if raw:
+            exhibits.append(_every_direction(name, variant["goals"], raw["path"]))
         for which, told in GRADIENTS.items():
             rows = [_relation_row(kind, found[which]) for kind, found in variant["relation"].items()]
             exhibits.append(
@@ -122,7 +125,8 @@ def _relation(variants: dict[str, Any]) -> Section:
             "rows, gradient",
             "seeds",
             "ρ, interquartile mean",
-            "p over seeds (Holm)",
+            "p (Holm)",
+            "sign-flip p",
             *_null_names(variant),
         ]
         table = [
@@ -136,10 +140,30 @@ def _relation(variants: dict[str, Any]) -> Section:
         if variant["doses"]:
             table.append(("raw, all kept, tuned doses", _tested(variant["doses"], _null_names(variant))))
         caption = (
-            f"{name}: p of a sign-flip test over seeds; then in how many seeds ρ passes each null at 0.05."
+            f"{name}: p of the mean ρ over seeds, where time is permuted in every run (do these agents have a "
+            "relation?), and of a sign-flip test over seeds (would fresh ones?); then in how many seeds ρ passes each "
+            "null at 0.05, and p of their mean under it."
         )
         tables.append(Table(caption, headings, table))
     return Section("directions", "What late directions carry", lead, exhibits, tables)
+
+
+def _every_direction(name: str, goals: list[str], found: dict[str, Any]) -> Exhibit:
+    clouds = []
+    for place, (goal, colour) in enumerate(zip(goals, (PROXY, PAID), strict=True), 1):
+        points_of = [
+            (seed, direction[0], direction[place], f"{goal}; direction {rank}")
+            for seed, directions in zip(found["seeds"], found["directions"], strict=True)
+            for rank, direction in enumerate(directions, 1)
+        ]
+        clouds.append(Cloud(goal, colour, points_of))
+    caption = (
+        f"{name}: every direction of the raw rows, of all seeds: when it was pushed, and its share of either goal, the "
+        "gradient averaged over the path. Were the early goal trained early, blue points left of the middle would "
+        "stand high, and the others right of it. Shares beyond −0.5 and 0.5 are drawn at the edge."
+    )
+    axes = ("centre of mass, share of the training", "share of the goal")
+    return Exhibit(caption, [scatter(clouds, axes, limits=((0.0, 1.0), (-0.5, 0.5)), marks=((), (0,)))])
 
 
 def _tested(found: dict[str, Any], nulls: list[str]) -> list[str]:
@@ -149,6 +173,7 @@ def _tested(found: dict[str, Any], nulls: list[str]) -> list[str]:
         str(len(found["seeds"])),
         spread(dig(found, "over_seeds", "iqm")),
         f"{decimal(found['p'], 3)}{adjusted}",
+        decimal(found["sign_flip_p"], 3),
         *(_passed(found, null) for null in nulls),
     ]
 
@@ -167,7 +192,9 @@ def _null_names(variant: dict[str, Any]) -> list[str]:
 
 def _passed(found: dict[str, Any], null: str) -> str:
     entry = found["nulls"].get(null)
-    return "–" if entry is None else f"{entry['passed']} of {len(entry['p_values'])}"
+    if entry is None:
+        return "–"
+    return f"{entry['passed']} of {len(entry['p_values'])}; {decimal(entry['p_over_seeds'], 3)}"
 
 
 def _modules(variants: dict[str, Any]) -> Section:
@@ -180,6 +207,7 @@ def _modules(variants: dict[str, Any]) -> Section:
                 f"{module}, {which}",
                 [
                     spread(dig(found[which], "over_seeds", "iqm")),
+                    decimal(found[which]["p"], 3),
                     *(spread(dig(share, "iqm")) for share in found[which]["share"]),
                 ],
             )
@@ -189,6 +217,7 @@ def _modules(variants: dict[str, Any]) -> Section:
         headings = [
             "module, gradient",
             "ρ",
+            "p",
             f"share of {variant['goals'][0]}",
             f"share of {variant['goals'][1]}",
         ]

@@ -77,6 +77,7 @@ def answer(
         "settings": {variant: settings_to_json(study.variants[variant]) for variant in variants},
         "analyze": settings_to_json(study.analyze),
         "ablate": None if study.ablate is None else settings_to_json(study.ablate),
+        "judging": None if study.judging is None else settings_to_json(study.judging),
         "recipes": list(study.recipe_names),
         "failures": [
             {"variant": one.variant, "seed": one.seed, "error": one.error, "log": str(one.log)}

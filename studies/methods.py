@@ -6,7 +6,7 @@ and side effects.
 """
 
 from ..agents.run import PRESETS
-from .methods_judging import judge_methods
+from .methods_judging import JudgeMethods
 from .methods_summary import summarise_methods
 from .study import Study
 
@@ -17,7 +17,7 @@ METHODS = Study(
     seeds="0-4",
     # Cuts beside their controls are the study `cut`; here methods are each other's controls.
     ablate=None,
-    judging=judge_methods,
+    judging=JudgeMethods(),
     judging_seconds=690.0,
     summarise=summarise_methods,
 )

@@ -1,6 +1,6 @@
 """What the study of methods asks of one run: every method's ladder of changes, judged through one harness."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..ablate.journal import Journal
@@ -15,63 +15,82 @@ from ..analysis.subject import subject_of
 from .row_kinds import kinds_of_rows
 from .study import Judged
 
-DIRECTIONS, EIGENVECTORS = 160, 20
-METHODS = MethodSettings(norm_budgets=(0.03, 0.09), tune=replace(FEW_DOSES, steps=60), times=6)
-"""Fewer norms and steps than `MethodSettings` has: the ladders of 30 methods on many seeds are to take minutes."""
 LEFT_OUT = ("raw", "entropy rows")
 """Kinds of rows that are no method of their own: the lens itself, and a term that pushes hardly anything."""
 
 
-def judge_methods(judged: Judged) -> dict[str, Any]:
-    """Every change of every method, JSON-able; what a killed call had judged already is kept."""
-    run = judged.run
-    split, level_seed = levels_judged_on(judged.role)
-    settings = CompareSettings(levels=judged.levels, split=split, level_seed=level_seed, methods=METHODS)
-    if judged.miniature:
-        settings = _tiny(settings)
-    comparison = MazeComparison(run, _lenses(judged), settings)
-    journal = Journal(run.path("study", "compared.jsonl"), comparison.fingerprint())
-    planned, done = comparison.planned(comparison.methods), 0
-
-    def on_row(name: str) -> None:
-        nonlocal done
-        done += 1
-        judged.on_step(name, done, planned)
-
-    try:
-        rows = comparison.rows(comparison.methods, journal, on_row)
-    finally:
-        journal.close()
-    return {"goals": [goal.name for goal in comparison.judge.goals], "rows": [asdict(row) for row in rows]}
+def _methods() -> MethodSettings:
+    """Fewer norms and steps than `MethodSettings` has: the ladders of 30 methods on many seeds are to take minutes."""
+    return MethodSettings(norm_budgets=(0.03, 0.09), tune=replace(FEW_DOSES, steps=60), times=6)
 
 
-def _lenses(judged: Judged) -> dict[str, Directions]:
-    """The temporal SVD of every kind of row, and leading curvature."""
-    count = 8 if judged.miniature else DIRECTIONS
-    found = {"temporal SVD": judged.directions}
-    found |= {
-        f"temporal SVD of {kind}": of for kind, of in kinds_of_rows(judged.run, count) if kind not in LEFT_OUT
-    }
-    subject = subject_of(judged.run, inputs=100 if judged.miniature else 1000)
-    found["Gauss–Newton"] = gauss_newton_directions(subject, 4 if judged.miniature else EIGENVECTORS)
-    return found
+@dataclass(frozen=True)
+class JudgeMethods:
+    """Every change of every method; what a killed call had judged already is kept.
+
+    Attributes:
+        directions: strongest of each kind of rows.
+        eigenvectors: leading ones of the Hessian; of an agent held against itself it is the Gauss–Newton matrix.
+        curvature_inputs: states of training levels that these are taken over.
+        compare: how methods are compared; levels, their split and their seed are the study's.
+    """
+
+    directions: int = 160
+    eigenvectors: int = 20
+    curvature_inputs: int = 1000
+    compare: CompareSettings = field(default_factory=lambda: CompareSettings(methods=_methods()))
+
+    def tiny(self) -> "JudgeMethods":
+        """A few changes of each method."""
+        compare = CompareSettings(tuning_levels=8, choosing_levels=4, inputs=64, methods=_FEW)
+        return JudgeMethods(directions=8, eigenvectors=4, curvature_inputs=100, compare=compare)
+
+    def __call__(self, judged: Judged) -> dict[str, Any]:
+        """Names of the goals, and a row of each change."""
+        run = judged.run
+        split, level_seed = levels_judged_on(judged.role)
+        settings = replace(self.compare, levels=judged.levels, split=split, level_seed=level_seed)
+        comparison = MazeComparison(run, self._lenses(judged), settings)
+        journal = Journal(run.path("study", "compared.jsonl"), comparison.fingerprint())
+        planned, done = comparison.planned(comparison.methods), 0
+
+        def on_row(name: str) -> None:
+            nonlocal done
+            done += 1
+            judged.on_step(name, done, planned)
+
+        try:
+            rows = comparison.rows(comparison.methods, journal, on_row)
+        finally:
+            journal.close()
+        return {
+            "goals": [goal.name for goal in comparison.judge.goals],
+            "rows": [asdict(row) for row in rows],
+        }
+
+    def _lenses(self, judged: Judged) -> dict[str, Directions]:
+        """The temporal SVD of every kind of row, and leading curvature."""
+        found = {"temporal SVD": judged.directions}
+        kinds = kinds_of_rows(judged.run, self.directions)
+        found |= {f"temporal SVD of {kind}": of for kind, of in kinds if kind not in LEFT_OUT}
+        subject = subject_of(judged.run, inputs=self.curvature_inputs)
+        found["Gauss–Newton"] = gauss_newton_directions(subject, self.eigenvectors)
+        return found
 
 
-def _tiny(settings: CompareSettings) -> CompareSettings:
-    methods = MethodSettings(
-        counts=(1, 2),
-        doses=(1.0,),
-        lengths=(0.1,),
-        norm_budgets=(0.1,),
-        groups=4,
-        tuned=4,
-        times=2,
-        entries=(30,),
-        layers=("trunk",),
-        vector_doses=(-1.0, 1.0),
-        pairs=8,
-        components=4,
-        tune=TuneSettings(steps=2),
-        sparse=SparseSettings(steps=2, again=1),
-    )
-    return replace(settings, tuning_levels=8, choosing_levels=4, inputs=64, methods=methods)
+_FEW = MethodSettings(
+    counts=(1, 2),
+    doses=(1.0,),
+    lengths=(0.1,),
+    norm_budgets=(0.1,),
+    groups=4,
+    tuned=4,
+    times=2,
+    entries=(30,),
+    layers=("trunk",),
+    vector_doses=(-1.0, 1.0),
+    pairs=8,
+    components=4,
+    tune=TuneSettings(steps=2),
+    sparse=SparseSettings(steps=2, again=1),
+)

@@ -83,12 +83,12 @@ def relation(
     return Relation(found, {"permuted time": permuted, "random basis": rotated})
 
 
-def relation_of_doses(
+def under_permuted_time(
     profiles: np.ndarray, preference: np.ndarray, *, draws: int, rng: np.random.Generator
 ) -> Relation:
-    """Centre of mass against the dose that removes the late goal − the one that removes the early, over directions.
+    """Centre of mass against any preference of the directions for the late goal; of the nulls permuted time alone.
 
-    Of the nulls permuted time alone: another basis or subspace has doses of its own.
+    A tuned dose, or what lies in one module, says nothing of another basis or subspace, which has its own.
 
     Args:
         profiles: (T, k).

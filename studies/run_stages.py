@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..ablate.ablation import TUNING
 from ..ablate.maze_cuts import AblateSettings, MazeAblation, levels_judged_on
 from ..ablate.plan import PlannedCut
 from ..agents.files import RunFileError, read_json, write_json
@@ -133,7 +134,6 @@ def make(
                 found,
                 role,
                 study.levels,
-                miniature=study.miniature,
                 on_step=lambda _, done, of: on_step(done, of),
             )
             judged = study.judging(asked)
@@ -236,6 +236,8 @@ def _judge_settings(study: Study, role: Role) -> dict[str, Any]:
         "levels": study.levels,
         "judged_on": role,
         "analyze": settings_to_json(study.analyze),
+        "judging": settings_to_json(study.judging),
+        "tuning": TUNING,
     }
 
 

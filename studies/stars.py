@@ -19,7 +19,7 @@ from ..agents.run import Run, TrainSettings
 from ..analysis.directions import Directions
 from ..envs.worlds import StarsAndCheese
 from ..envs.worlds.stars_and_cheese import SCHEDULES
-from .stars_judging import judge_stars
+from .stars_judging import JudgeStars
 from .stars_summary import summarise_stars
 from .study import Study
 
@@ -71,7 +71,7 @@ STARS = Study(
         "filtered-half": replace(BASE, world=replace(MIXED, filtered=0.5)),
         "look-alike": replace(BASE, world=replace(WORLD, star_looks_like_cheese=True)),
     },
-    seeds="0-4",
+    seeds="3-7",
     # Many variants: fewer levels than `cut` has, and no choices by profile, which are that study's.
     ablate=AblateSettings(
         levels=120,
@@ -84,8 +84,8 @@ STARS = Study(
     recipes=part_cuts,
     recipe_names=("own features",),
     levels=120,
-    judging=judge_stars,
-    judging_version=3,
+    judging=JudgeStars(),
+    judging_version=4,
     judging_seconds=25.0,
     summarise=summarise_stars,
 )

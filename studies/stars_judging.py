@@ -8,7 +8,7 @@ Beside them what cuts are measured by: the best checkpoint, and the agent that c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,36 +35,62 @@ from ..envs.world import SHIFTED
 from .causal import measure_gradients
 from .study import Judged
 
-BATCHES, LEVELS_OF_A_BATCH, TUNING_LEVELS, PAIRS = 8, 12, 400, 400
-CHECKPOINTS, TUNE = 20, replace(FEW_DOSES, steps=60)
 
+@dataclass(frozen=True)
+class JudgeStars:
+    """How much star and cheese have in common.
 
-def judge_stars(judged: Judged) -> dict[str, Any]:
-    """How much star and cheese have in common, JSON-able."""
-    split, level_seed = levels_judged_on(judged.role)
-    goals = maze_goals(judged.run.settings.world)
-    small = judged.miniature
-    batch = 4 if small else LEVELS_OF_A_BATCH
-    # Other levels of the split than those that the measures are told on: two draws of them.
-    draws = [
-        [
-            _judge(judged, batch, split, level_seed + 1 + draw * BATCHES + number, goals)
-            for number in range(BATCHES)
+    Attributes:
+        batches: gradients of each measure that span its subspace.
+        levels_of_a_batch: levels of each kind that a gradient is of.
+        tuning_levels: of each kind, that doses are tuned and checkpoints chosen on.
+        pairs: of mazes, with and without a thing, that tell what it adds to a layer.
+        checkpoints: that early stopping chooses from, about so many, evenly spaced.
+        tune: of the cuts that care for nothing but finding the way.
+    """
+
+    batches: int = 8
+    levels_of_a_batch: int = 12
+    tuning_levels: int = 400
+    pairs: int = 400
+    checkpoints: int = 20
+    tune: TuneSettings = field(default_factory=lambda: replace(FEW_DOSES, steps=60))
+
+    def tiny(self) -> "JudgeStars":
+        """The same on a few levels."""
+        return replace(self, levels_of_a_batch=4, tuning_levels=8, pairs=8, tune=TuneSettings(steps=2))
+
+    def __call__(self, judged: Judged) -> dict[str, Any]:
+        """Early stopping and blindness, then what gradients, activations and tuned cuts have in common."""
+        split, level_seed = levels_judged_on(judged.role)
+        goals = maze_goals(judged.run.settings.world)
+        # Other levels of the split than those that the measures are told on: two draws of them.
+        draws = [
+            [
+                _judge(
+                    judged,
+                    self.levels_of_a_batch,
+                    split,
+                    level_seed + 1 + draw * self.batches + number,
+                    goals,
+                )
+                for number in range(self.batches)
+            ]
+            for draw in range(2)
         ]
-        for draw in range(2)
-    ]
-    tuning_levels = 8 if small else TUNING_LEVELS
-    tuners = [_judge(judged, size, "tune", seed, goals) for size, seed in tuning_batches(tuning_levels)]
-    reported = _judge(judged, judged.levels, split, level_seed, goals)
-    found = {
-        "early_stopping": _early_stopping(judged, tuners, reported, goals),
-        "blind": _blind(judged, reported, goals),
-        "gradients": _gradients(draws, (goals[0].remove, goals[1].remove)),
-        "activations": _activations(judged, [goal.name for goal in goals], 8 if small else PAIRS),
-        "transfer": _transfer(judged, tuners, reported, goals, TuneSettings(steps=2) if small else TUNE),
-    }
-    judged.on_step("transfer", 1, 1)
-    return found
+        batches = tuning_batches(self.tuning_levels)
+        tuners = [_judge(judged, size, "tune", seed, goals) for size, seed in batches]
+        reported = _judge(judged, judged.levels, split, level_seed, goals)
+        every = max(1, judged.run.last_time // self.checkpoints)
+        found = {
+            "early_stopping": _early_stopping(judged, tuners, reported, goals, every),
+            "blind": _blind(judged, reported, goals),
+            "gradients": _gradients(draws, (goals[0].remove, goals[1].remove)),
+            "activations": _activations(judged, [goal.name for goal in goals], self.pairs),
+            "transfer": _transfer(judged, tuners, reported, goals, self.tune),
+        }
+        judged.on_step("transfer", 1, 1)
+        return found
 
 
 def _judge(judged: Judged, levels: int, split: Any, seed: int, goals: Sequence[Goal]) -> Judge:
@@ -166,16 +192,17 @@ def _activations(judged: Judged, things: Sequence[str], pairs: int) -> dict[str,
 
 
 def _early_stopping(
-    judged: Judged, tuners: Sequence[Judge], reported: Judge, goals: Sequence[Goal]
+    judged: Judged, tuners: Sequence[Judge], reported: Judge, goals: Sequence[Goal], every: int
 ) -> dict[str, Any]:
     """Goal → the checkpoint where the other is furthest ahead of it on tuning levels, measured on others."""
-    names = [goal.remove for goal in goals]
-    run, every = judged.run, max(1, judged.run.last_time // CHECKPOINTS)
+    names, run = [goal.remove for goal in goals], judged.run
+
+    def on_tuning_levels(theta: torch.Tensor) -> dict[str, float]:
+        found = [tuner.surrogate(theta, names) for tuner in tuners]
+        return _means({name: torch.cat([of[name] for of in found]) for name in names}, names)
+
     with torch.no_grad():
-        through = {
-            time: _means(tuners[0].surrogate(run.parameters_after(time), names), names)
-            for time in run.checkpoints[::every]
-        }
+        through = {time: on_tuning_levels(run.parameters_after(time)) for time in run.checkpoints[::every]}
 
     def stopped(goal: Goal) -> dict[str, Any]:
         best = max(through, key=lambda time: through[time][goal.keep[0]] - through[time][goal.remove])

@@ -8,7 +8,7 @@ together.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 from ..ablate.maze_cuts import AblateSettings
 from ..ablate.plan import PlannedCut
@@ -33,7 +33,6 @@ class Judged:
         directions: the lens's.
         role: whether report or development levels are to be judged on: `levels_judged_on(role)`.
         levels: how many of each kind.
-        miniature: whether everything is to take seconds, and to find nothing.
         on_step: to be called with what was done, how much is, and of how much.
     """
 
@@ -42,11 +41,24 @@ class Judged:
     directions: Directions
     role: Role
     levels: int
-    miniature: bool = False
     on_step: OnStep = lambda what, done, of: None
 
 
-Judging = Callable[[Judged], dict[str, Any]]
+class Judging(Protocol):
+    """What a study alone asks of a run: a dataclass of all the settings that it goes by.
+
+    A run judged by other settings is judged anew.
+    """
+
+    def __call__(self, judged: Judged, /) -> dict[str, Any]:
+        """What it says of one run, JSON-able."""
+        ...
+
+    def tiny(self) -> Self:
+        """The same within seconds; it finds nothing."""
+        ...
+
+
 Summarise = Callable[[Sequence[RunResult]], dict[str, Any]]
 Recipes = Callable[[Run, Directions, Run | None], Sequence[PlannedCut]]
 """Further cuts of a run, from the run, its directions and the other seed's run that is their control."""
@@ -66,11 +78,10 @@ class Study:
         recipes: further cuts, in the same table; named in `recipe_names`.
         recipe_names: of `recipes`: what makes a table of other recipes another table. Rename a recipe when it changes.
         levels: held-out levels of each kind, for the evaluation and for `judging`.
-        judging: what this study alone asks of a run, JSON-able; study/judged.json. None asks nothing more.
-        judging_version: raise it when what `judging` gives changes.
+        judging: what this study alone asks of a run; study/judged.json. None asks nothing more.
+        judging_version: raise it when what `judging` gives changes, its settings being the same.
         judging_seconds: what `judging` takes of the default run, on the machine of `costs.REFERENCE_KERNEL`.
         summarise: what all runs give together, JSON-able.
-        miniature: whether it is `tiny`.
     """
 
     name: str
@@ -86,7 +97,6 @@ class Study:
     judging: Judging | None = None
     judging_version: int = 1
     judging_seconds: float = 40.0
-    miniature: bool = False
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -125,7 +135,7 @@ class Study:
             analyze=replace(self.analyze, directions=8, nulls=2),
             ablate=ablate,
             levels=12,
-            miniature=True,
+            judging=None if self.judging is None else self.judging.tiny(),
         )
 
 

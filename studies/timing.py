@@ -5,7 +5,7 @@ from dataclasses import replace
 from ..agents.run import TrainSettings
 from ..envs.worlds import CheeseInCorner
 from .study import Study
-from .timing_judging import judge_timing
+from .timing_judging import JudgeTiming
 from .timing_summary import summarise_timing
 
 BASE = TrainSettings()
@@ -32,9 +32,10 @@ TIMING = Study(
         "n9-k5-random": _corner(9, 5, "random"),
         "n9-k3-random": _corner(9, 3, "random"),
     },
-    seeds="0-4",
+    seeds="3-7",
     # Cuts are the study `cut`; here every direction is judged by itself, to first order.
     ablate=None,
-    judging=judge_timing,
+    judging=JudgeTiming(),
+    judging_version=2,
     summarise=summarise_timing,
 )

@@ -7,6 +7,7 @@ import numpy as np
 
 from .comparisons import holm, sign_flip_p
 from .crossing import LEVELS, crossings
+from .relation import Relation
 from .results import RunResult, by_variant, learned
 from .statistics import over_seeds
 
@@ -43,11 +44,16 @@ def _relation(runs: Sequence[RunResult]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind in kinds:
         there = [run for run in runs if kind in run.judged["kinds"]]
-        found[kind] = {
-            which: _one([run.judged["kinds"][kind][which] for run in there]) for which in GRADIENTS
-        }
-        for of_gradient in found[kind].values():
+        of_kind = [run.judged["kinds"][kind] for run in there]
+        found[kind] = {which: _one([of_run[which] for of_run in of_kind]) for which in GRADIENTS}
+        for which, of_gradient in found[kind].items():
             of_gradient["seeds"] = [run.seed for run in there]
+            # Every direction of every seed: its time, and its share of the proxy goal and of the paid one.
+            of_gradient["directions"] = [
+                [(round(time, 4), *share) for time, share in zip(of["centre_of_mass"], shares, strict=True)]
+                for of in of_kind
+                for shares in [np.round(of[which]["shares"], 4).tolist()]
+            ]
     flat = [found[kind][which] for kind in kinds for which in GRADIENTS]
     for entry, adjusted in zip(flat, holm([entry["p"] for entry in flat]), strict=True):
         entry["holm_p"] = adjusted
@@ -55,23 +61,34 @@ def _relation(runs: Sequence[RunResult]) -> dict[str, Any]:
 
 
 def _one(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Over seeds: p is of the mean under permuted time in every run, and asks whether these runs have a relation.
+
+    A sign-flip test asks whether fresh seeds would, but of five seeds it cannot say so below 0.06.
+    """
     correlations = [entry["correlation"] for entry in entries]
-    names = list(entries[0]["nulls"])
+    nulls = {
+        name: {
+            "means": [entry["nulls"][name]["mean"] for entry in entries],
+            "intervals": [entry["nulls"][name]["interval"] for entry in entries],
+            "p_values": [entry["nulls"][name]["p"] for entry in entries],
+            "passed": sum(entry["nulls"][name]["p"] <= 0.05 for entry in entries),
+            "p_over_seeds": _p_of_mean(correlations, [entry["nulls"][name]["draws"] for entry in entries]),
+        }
+        for name in entries[0]["nulls"]
+    }
     return {
         "correlations": correlations,
         "over_seeds": over_seeds(correlations),
-        # Over seeds: is the mean correlation another than 0?
-        "p": sign_flip_p(np.array(correlations)),
-        "nulls": {
-            name: {
-                "means": [entry["nulls"][name]["mean"] for entry in entries],
-                "intervals": [entry["nulls"][name]["interval"] for entry in entries],
-                "p_values": [entry["nulls"][name]["p"] for entry in entries],
-                "passed": sum(entry["nulls"][name]["p"] <= 0.05 for entry in entries),
-            }
-            for name in names
-        },
+        "p": nulls["permuted time"]["p_over_seeds"],
+        "sign_flip_p": sign_flip_p(np.array(correlations)),
+        "nulls": nulls,
     }
+
+
+def _p_of_mean(correlations: Sequence[float], draws: Sequence[Sequence[float]]) -> float:
+    """Two-sided: how often the mean over runs of one draw each is as far from 0 as the runs' mean."""
+    null = Relation(float(np.mean(correlations)), {"": np.mean(draws, axis=0)})
+    return null.p_value("")
 
 
 def _doses(runs: Sequence[RunResult]) -> dict[str, Any] | None:
@@ -86,10 +103,8 @@ def _modules(runs: Sequence[RunResult]) -> dict[str, Any]:
     return {
         module: {
             which: {
-                "correlations": [run.judged["modules"][module][which]["correlation"] for run in runs],
-                "over_seeds": over_seeds(
-                    [run.judged["modules"][module][which]["correlation"] for run in runs]
-                ),
+                **_one([run.judged["modules"][module][which] for run in runs]),
+                "seeds": [run.seed for run in runs],
                 "share": [
                     over_seeds([run.judged["modules"][module][which]["share"][goal] for run in runs])
                     for goal in (0, 1)

@@ -4,7 +4,8 @@
 
 Prints Markdown for every variant. Of cuts: what was learned; every cut with the selectivity of each seed, median,
 interquartile mean and its interval; and of the headline cuts every control beside them. Of methods: per goal what each
-reaches within a length, alone and where navigation must stay, and at what side effects. Of timing: when each goal is
+reaches within a length, alone and where navigation must stay, at what side effects and with how many directions or
+entries (k); then within other lengths, and of activations by layer, way and dose. Of timing: when each goal is
 learned, and per variant how a direction's time goes with what it carries, beside the nulls, and the same by module.
 Of stars: per schedule what is left after each treatment, the tuned cuts beside their controls, and how much star and
 cheese have in common. Of robustness: per variant which goal comes first, whether the early one persists, and the tuned
@@ -19,6 +20,7 @@ from typing import Any
 from tables import header, number, row
 
 from goalcut.agents.files import read_json
+from goalcut.studies.methods_summary import NORMS
 
 
 def told(figure: dict[str, Any]) -> str:
@@ -91,7 +93,7 @@ def methods(variant: dict[str, Any]) -> str:
         "method",
         *("‖Δ‖ ≤ 0.1: selectivity (95 %)", "seeds", "the best is ahead by (95 %)", "Cliff's δ"),
         *("navigation", "KL, nats", "value error"),
-        *("and navigation ≥ 0.9: selectivity (95 %)", "seeds"),
+        *("and navigation ≥ 0.9: selectivity (95 %)", "seeds", "k"),
     ]
     tables = []
     for goal, found in variant["methods"].items():
@@ -106,11 +108,26 @@ def methods(variant: dict[str, Any]) -> str:
             )
             *ahead, _ = tested(free["behind_the_best"])
             cells = [name, told(free["selectivity"]), spread(free), *ahead, *side]
-            cells += [told(kept["selectivity"]), spread(kept)]
+            cells += [told(kept["selectivity"]), spread(kept), ", ".join(sorted(set(sizes(free)), key=int))]
             lines.append(row(cells))
         tables.append("\n".join(lines))
+        tables.append(reached(found, ranked))
         tables.append(layers(found))
     return "\n\n".join(tables)
+
+
+def sizes(chosen: dict[str, Any]) -> list[str]:
+    """How many directions, entries or rollouts each seed's change has."""
+    return [str(change["k"]) for change in chosen["chosen"] if change is not None]
+
+
+def reached(found: dict[str, Any], ranked: Sequence[str]) -> str:
+    """Selectivity within a length; where a method has nothing so short it is 0."""
+    lines = [header(["selectivity within ‖Δ‖ of", *(f"{norm:g}" for norm in NORMS)])]
+    for name in ranked:
+        values = (number(within["over_seeds"]["iqm"][0]) for within in found[name]["by_norm"])
+        lines += [row([name, *values])]
+    return "\n".join(lines)
 
 
 def layers(found: dict[str, Any]) -> str:
@@ -140,7 +157,7 @@ def when(variants: dict[str, Any]) -> str:
 
 def relations(variant: dict[str, Any]) -> str:
     """Rank correlation of time with what directions carry, per kind of rows and gradient."""
-    names = ["rows, gradient", "ρ (95 %)", "seeds", "p over seeds (Holm)"]
+    names = ["rows, gradient", "ρ (95 %)", "seeds", "p (Holm)", "sign-flip p"]
     first = next(iter(variant["relation"].values()))["path"]["nulls"]
     lines = [header([*names, *(f"passes {null}" for null in first)])]
     found = [
@@ -154,20 +171,24 @@ def relations(variant: dict[str, Any]) -> str:
         values, adjusted = of["correlations"], of.get("holm_p")
         p = number(of["p"], 3) + ("" if adjusted is None else f" ({number(adjusted, 3)})")
         passed = (
-            f"{of['nulls'][null]['passed']} of {len(values)}" if null in of["nulls"] else "–"
+            f"{of['nulls'][null]['passed']} of {len(values)}; {number(of['nulls'][null]['p_over_seeds'], 3)}"
+            if null in of["nulls"]
+            else "–"
             for null in first
         )
         ends = f"{number(min(values))} … {number(max(values))}"
-        lines.append(row([name, told(of), ends, p, *passed]))
+        lines.append(row([name, told(of), ends, p, number(of["sign_flip_p"], 3), *passed]))
     return "\n".join(lines)
 
 
 def modules(variant: dict[str, Any]) -> str:
     """The same of the part of each raw direction that lies in one module, and how much of either goal lies there."""
-    lines = [header(["module", "corner carried there, path", "cheese", "ρ, path (95 %)", "ρ, end (95 %)"])]
+    names = ["ρ, path (95 %)", "p", "ρ, end (95 %)", "p"]
+    lines = [header(["module", "corner carried there, path", "cheese", *names])]
     for name, of in variant["modules"].items():
         carried = (told(share) for share in of["path"]["share"])
-        lines.append(row([name, *carried, *(told(of[which]) for which in ("path", "end"))]))
+        cells = (cell for which in ("path", "end") for cell in (told(of[which]), number(of[which]["p"], 3)))
+        lines.append(row([name, *carried, *cells]))
     return "\n".join(lines)
 
 

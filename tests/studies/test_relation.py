@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from goalcut.analysis.rows import as_rows
-from goalcut.studies.relation import random_subspaces, rank_correlation, relation, relation_of_doses
+from goalcut.studies.relation import random_subspaces, rank_correlation, relation, under_permuted_time
 
 
 def staggered(times: int, count: int) -> np.ndarray:
@@ -35,10 +35,10 @@ def test_late_directions_that_carry_the_late_goal_stand_above_both_nulls() -> No
 
 def test_doses_that_follow_time_stand_above_permuted_time_and_others_within() -> None:
     rng, profiles = np.random.default_rng(2), staggered(60, 12)
-    found = relation_of_doses(profiles, np.linspace(-1, 1, 12), draws=99, rng=rng)
+    found = under_permuted_time(profiles, np.linspace(-1, 1, 12), draws=99, rng=rng)
     assert found.correlation == pytest.approx(1.0)
     assert found.p_value("permuted time") == pytest.approx(0.01)
-    chance = [relation_of_doses(profiles, rng.standard_normal(12), draws=49, rng=rng) for _ in range(20)]
+    chance = [under_permuted_time(profiles, rng.standard_normal(12), draws=49, rng=rng) for _ in range(20)]
     assert 0.3 < np.mean([one.p_value("permuted time") for one in chance]) < 0.7
 
 
