@@ -15,7 +15,7 @@ def sections(results: dict[str, Any]) -> list[Section]:
     variants = results["summary"]["variants"]
     found = [learned(results, variants)]
     if len(variants) > 1:
-        found.append(_across(variants))
+        found.append(_across(variants, results["summary"]["tuned"]))
     return found + [
         _cuts(name, variant, side) for name, variant in variants.items() for side in (0, 1) if variant["cuts"]
     ]
@@ -86,8 +86,8 @@ def learned(results: dict[str, Any], variants: dict[str, Any]) -> Section:
     return Section("curves", "What was learned", "", [Exhibit(caption, plots, 2)], tables)
 
 
-def _across(variants: dict[str, Any]) -> Section:
-    exhibits = []
+def _across(variants: dict[str, Any], tuned_together: list[dict[str, Any]]) -> Section:
+    exhibits, tables = [], []
     for side, colour in ((0, PROXY), (1, PAID)):
         for tuned, told in ((True, "doses tuned on behaviour"), (False, "the best choice by profile alone")):
             rows = []
@@ -96,12 +96,32 @@ def _across(variants: dict[str, Any]) -> Section:
                 if cut is not None:
                     rows.append(_row(name if tuned else f"{name}: {cut['name']}", cut, colour))
             if rows:
-                names = {variant["goal_names"][side] for variant in variants.values()}
-                goal = names.pop() if len(names) == 1 else f"the {('proxy', 'paid')[side]} goal"
-                caption = f"Removing {goal}, {told}: selectivity of every seed."
+                caption = f"Removing {_goal_over(variants, side)}, {told}: selectivity of every seed."
                 exhibits.append(Exhibit(caption, [points(rows, "selectivity", marks=(0.0, 1.0))]))
+    for side, together in enumerate(tuned_together):
+        goal = _goal_over(variants, side)
+        if together["ahead"]:
+            caption = (
+                f"Removing {goal}: how much more selective the tuned cut is than its controls, interquartile mean over "
+                "the seeds of all variants, each a stratum of the bootstrap."
+            )
+            rows = [(name, [str(of["seeds"]), spread(of["iqm"])]) for name, of in together["ahead"].items()]
+            tables.append(Table(caption, ["control", "seeds", "the cut is ahead by"], rows))
+        if together["behind"]:
+            caption = (
+                f"Removing {goal}: selectivity of the tuned cut of {next(iter(variants))} against other variants' on "
+                "the same seeds; effect size and a sign-flip test, adjusted for all of them."
+            )
+            rows = [(name, tested(of)) for name, of in together["behind"].items()]
+            tables.append(Table(caption, ["variant", *TESTED], rows))
     lead = "Each row is a variant. The best choice by profile is the best of several, in hindsight."
-    return Section("variants", "Over all variants", lead, exhibits)
+    return Section("variants", "Over all variants", lead, exhibits, tables)
+
+
+def _goal_over(variants: dict[str, Any], side: int) -> str:
+    """The goal's name, where all variants have the same."""
+    names = {variant["goal_names"][side] for variant in variants.values()}
+    return names.pop() if len(names) == 1 else f"the {('proxy', 'paid')[side]} goal"
 
 
 def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:

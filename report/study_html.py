@@ -29,11 +29,12 @@ _CUTS: tuple[Sections, Findings] = (study_cuts.sections, study_cuts.findings)
 _WORDS = {
     **WORDS,
     "retention": "What a cut leaves of a measure: (cut − untrained) / (trained − untrained); 1 is kept, 0 is removed.",
-    "selectivity": "Retention of the goal to keep minus retention of the goal to remove; 1 is a perfect cut.",
+    "selectivity": "Retention of the goal to keep minus retention of the goal to remove, each clipped to 0…1; 1 is a "
+    "perfect cut.",
     "interquartile mean": "The mean of the middle half of the seeds (Agarwal et al. 2021), with a bootstrap interval "
     "over seeds.",
-    "report and development": "Recipes are chosen on development seeds and levels; what is told of report seeds and "
-    "levels was chosen without a look at them.",
+    "report and development": "Settings are to be chosen on development seeds, those from 1000 on, and development "
+    "levels; no study judges one on the other's.",
 }
 
 

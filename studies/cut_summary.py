@@ -1,6 +1,6 @@
 """What cuts and their controls leave, over seeds: every seed's figure, median and interquartile mean with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,15 +8,16 @@ import numpy as np
 from .comparisons import compare_family
 from .relation import rank_correlation
 from .results import RunResult, by_variant, learned
-from .statistics import each_and_over_seeds, over_seeds
+from .statistics import bootstrap, each_and_over_seeds, over_seeds
 
 NAVIGATION = "navigation"
 _REWIND = "rewind"
 
 
 def summarise_cuts(results: Sequence[RunResult]) -> dict[str, Any]:
-    """Per variant: measures, and the table of cuts over seeds."""
-    return {"variants": {name: _variant(runs) for name, runs in by_variant(results).items()}}
+    """Per variant: measures, and the table of cuts over seeds; of several variants also what they say together."""
+    variants = {name: _variant(runs) for name, runs in by_variant(results).items()}
+    return {"variants": variants, "tuned": [tuned_over_variants(variants, side) for side in (0, 1)]}
 
 
 def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
@@ -29,6 +30,54 @@ def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
         "cuts": cuts_over_seeds(runs, retained),
         "tuned_doses": _tuned_doses(runs),
     }
+
+
+def tuned_over_variants(variants: Mapping[str, dict[str, Any]], side: int) -> dict[str, Any]:
+    """The tuned cuts of one goal in several variants.
+
+    Args:
+        variants: as `summarise_cuts` has them.
+        side: 0 of the proxy goal, 1 of the paid one.
+
+    Returns:
+        `ahead`: control → how much more selective the cut is than it, over the seeds of all variants, each variant a
+        stratum of its own; `behind`: variant → how much more selective the first variant's cut is on the same seeds,
+        adjusted for all of them (Holm). Both empty of a single variant.
+    """
+    cuts = {
+        name: cut
+        for name, variant in variants.items()
+        for cut in variant["cuts"]
+        if cut["name"] == f"tuned: remove {variant['goal_names'][side]}"
+    }
+    if len(cuts) < 2:
+        return {"ahead": {}, "behind": {}}
+    strata: dict[str, list[np.ndarray]] = {}
+    for cut in cuts.values():
+        ours = _by_seed(cut)
+        for control in cut["controls"]:
+            theirs = _by_seed(control)
+            both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+            if both:
+                strata.setdefault(control["name"], []).append(np.array(both))
+    first, *others = cuts
+    selectivity = {name: _by_seed(cut) for name, cut in cuts.items()}
+    shared = sorted(set.intersection(*map(set, selectivity.values())))
+    compared = {}
+    if len(shared) > 1:
+        scores = {name: np.array([of[seed] for seed in shared]) for name, of in selectivity.items()}
+        compared = compare_family(scores[first], {name: scores[name] for name in others})
+    return {
+        "ahead": {
+            name: {"variants": len(of), "seeds": sum(map(len, of)), "iqm": bootstrap(of).to_json()}
+            for name, of in strata.items()
+        },
+        "behind": {name: one.to_json() for name, one in compared.items()},
+    }
+
+
+def _by_seed(entry: dict[str, Any]) -> dict[int, float]:
+    return dict(zip(entry["seeds"], entry["selectivity"]["values"], strict=True))
 
 
 def cuts_over_seeds(runs: Sequence[RunResult], retained: Sequence[str]) -> list[dict[str, Any]]:
@@ -95,10 +144,9 @@ def _entry(
 
 def _comparisons(cut: dict[str, Any]) -> dict[str, Any]:
     """The cut's selectivity against each control's on the seeds that both have, adjusted for all of them."""
-    ours = dict(zip(cut["seeds"], cut["selectivity"]["values"], strict=True))
-    rivals, seeds = {}, set(ours)
-    for control in cut["controls"]:
-        rivals[control["name"]] = dict(zip(control["seeds"], control["selectivity"]["values"], strict=True))
+    ours = _by_seed(cut)
+    seeds = set(ours)
+    rivals = {control["name"]: _by_seed(control) for control in cut["controls"]}
     whole = {name: values for name, values in rivals.items() if set(values) == seeds}
     if len(seeds) < 2 or not whole:
         return {}

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..ablate.goal import LEAST_CHANGE
 from ..analysis.profiles import crossing_time
-from .cut_summary import summarise_cuts
+from .cut_summary import summarise_cuts, tuned_over_variants
 from .results import RunResult, by_variant
 from .statistics import each_and_over_seeds
 
@@ -31,6 +31,7 @@ def summarise_robustness(results: Sequence[RunResult]) -> dict[str, Any]:
         ]
         if variant["not_learned"]:
             variant["cuts"] = []
+    summary["tuned"] = [tuned_over_variants(summary["variants"], side) for side in (0, 1)]
     return summary
 
 

@@ -74,6 +74,29 @@ def test_the_study_of_stars_tells_of_every_treatment_and_of_what_the_goals_share
     }
 
 
+def test_schedules_are_compared_on_the_same_seeds_and_with_controls_schedule_by_schedule(stars: Path) -> None:
+    summary = read_json(stars / "results.json")["summary"]
+    for side, goal in enumerate(("star", "cheese")):
+        cuts = [
+            next(cut for cut in variant["cuts"] if cut["name"] == f"tuned: remove {goal}")
+            for variant in summary["variants"].values()
+        ]
+        mixed, routed = (np.array(cut["selectivity"]["values"]) for cut in cuts)
+        behind = summary["tuned"][side]["behind"]
+        assert list(behind) == ["routed"]
+        assert behind["routed"]["difference"][0] == pytest.approx(np.median(mixed - routed))
+        controls = [{one["name"]: one["selectivity"]["values"] for one in cut["controls"]} for cut in cuts]
+        ahead = summary["tuned"][side]["ahead"]
+        assert set(ahead) == set(controls[0])
+        for name, told in ahead.items():
+            differences = np.concatenate([mixed - controls[0][name], routed - controls[1][name]])
+            assert told["seeds"] == 4
+            # The mean of the middle two of four.
+            assert told["iqm"][0] == pytest.approx(np.sort(differences)[1:3].mean())
+    page = (stars / "report.html").read_text()
+    assert "each a stratum of the bootstrap" in page
+
+
 def test_the_page_and_the_tables_of_stars_tell_of_the_removal_of_either(
     stars: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

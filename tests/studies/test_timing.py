@@ -1,7 +1,6 @@
 """The study of timing on agents that learned both goals: what its figures over seeds are made of."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,9 @@ def test_p_over_seeds_is_how_often_the_mean_under_permuted_time_is_as_far_from_z
     assert summary["modules"]["critic"]["end"]["p"] == 1
 
 
-def test_the_page_draws_every_direction_and_both_tests(summary: dict[str, Any], runs: list[RunResult]) -> None:
+def test_the_page_draws_every_direction_and_both_tests(
+    summary: dict[str, Any], runs: list[RunResult]
+) -> None:
     curves = [{"seed": run.seed, "env_steps": [], "retention": {}} for run in runs]
     when, directions, modules = study_timing.sections(
         {"summary": {"variants": {"small": summary}}, "curves": {"small": curves}}
