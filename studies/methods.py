@@ -14,7 +14,7 @@ METHODS = Study(
     name="methods",
     question="Which way of finding directions removes one goal and keeps the other at the least cost?",
     variants={"default": PRESETS["default"], "random-start": PRESETS["random-start"]},
-    seeds="0-4",
+    seeds="36-40",
     # Cuts beside their controls are the study `cut`; here methods are each other's controls.
     ablate=None,
     judging=JudgeMethods(),
