@@ -46,7 +46,7 @@ def test_results_hold_every_cut_and_control_of_every_seed(root: Path) -> None:
     assert {
         "tuned: remove corner",
         "tuned: remove cheese",
-        "recipe early changes against late ones: remove cheese",
+        "recipe up to a quarter against later changes: remove cheese",
     } <= names
     for cut in variant["cuts"]:
         assert cut["seeds"] == [0, 1]
