@@ -103,13 +103,16 @@ def _across(variants: dict[str, Any], tuned_together: list[dict[str, Any]]) -> S
         if together["ahead"]:
             caption = (
                 f"Removing {goal}: how much more selective the tuned cut is than its controls, interquartile mean over "
-                "the seeds of all variants, each a stratum of the bootstrap."
+                "the seeds of all variants that have the control, each a stratum of the bootstrap."
             )
-            rows = [(name, [str(of["seeds"]), spread(of["iqm"])]) for name, of in together["ahead"].items()]
-            tables.append(Table(caption, ["control", "seeds", "the cut is ahead by"], rows))
+            rows = [
+                (name, [str(of["variants"]), str(of["seeds"]), spread(of["iqm"])])
+                for name, of in together["ahead"].items()
+            ]
+            tables.append(Table(caption, ["control", "variants", "seeds", "the cut is ahead by"], rows))
         if together["behind"]:
             caption = (
-                f"Removing {goal}: selectivity of the tuned cut of {next(iter(variants))} against other variants' on "
+                f"Removing {goal}: selectivity of the tuned cut of {together['first']} against other variants' on "
                 "the same seeds; effect size and a sign-flip test, adjusted for all of them."
             )
             rows = [(name, tested(of)) for name, of in together["behind"].items()]

@@ -13,7 +13,7 @@ CUT = Study(
         "measures, and by profiles alone, beside every control?"
     ),
     variants={"default": PRESETS["default"]},
-    seeds="36-45",  # none that recipes (0–2) or settings of tuning were chosen on
+    seeds="36-45",  # none that recipes or settings of tuning (1000–1003) were chosen on
     # Fewer draws, controls and doses than `goalcut ablate` takes, as the seeds tell.
     ablate=AblateSettings(draws=1, controls_of="headline", curve_levels=60, doses=(0.0, 0.5, 1.0, 1.5, 2.0)),
     recipes=planned_recipes,

@@ -41,8 +41,8 @@ def tuned_over_variants(variants: Mapping[str, dict[str, Any]], side: int) -> di
 
     Returns:
         `ahead`: control → how much more selective the cut is than it, over the seeds of all variants, each variant a
-        stratum of its own; `behind`: variant → how much more selective the first variant's cut is on the same seeds,
-        adjusted for all of them (Holm). Both empty of a single variant.
+        stratum of its own; `behind`: variant → how much more selective the cut of `first`, the first variant that has
+        one, is on the same seeds, adjusted for all of them (Holm). Both empty of a single variant.
     """
     cuts = {
         name: cut
@@ -51,7 +51,7 @@ def tuned_over_variants(variants: Mapping[str, dict[str, Any]], side: int) -> di
         if cut["name"] == f"tuned: remove {variant['goal_names'][side]}"
     }
     if len(cuts) < 2:
-        return {"ahead": {}, "behind": {}}
+        return {"first": None, "ahead": {}, "behind": {}}
     strata: dict[str, list[np.ndarray]] = {}
     for cut in cuts.values():
         ours = _by_seed(cut)
@@ -68,6 +68,7 @@ def tuned_over_variants(variants: Mapping[str, dict[str, Any]], side: int) -> di
         scores = {name: np.array([of[seed] for seed in shared]) for name, of in selectivity.items()}
         compared = compare_family(scores[first], {name: scores[name] for name in others})
     return {
+        "first": first,
         "ahead": {
             name: {"variants": len(of), "seeds": sum(map(len, of)), "iqm": bootstrap(of).to_json()}
             for name, of in strata.items()
@@ -117,7 +118,8 @@ def _by_key(rows: Sequence[dict[str, Any]]) -> dict[Key, list[dict[str, Any]]]:
         control = row["name"].removesuffix(f" | {cut}")
         if control.startswith(_REWIND):
             rewinds[cut] = rewinds.get(cut, 0) + 1
-            control = "rewind to its time" if rewinds[cut] == 1 else "rewind to before the other goal"
+            further = "the end of its window" if cut.startswith("recipe") else "before the other goal"
+            control = f"rewind to {'its time' if rewinds[cut] == 1 else further}"
         found.setdefault((cut, control), []).append(row)
     return found
 

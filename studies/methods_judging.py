@@ -9,6 +9,7 @@ from ..ablate.maze_cuts import levels_judged_on
 from ..ablate.method_settings import MethodSettings
 from ..ablate.sparse_masks import SparseSettings
 from ..ablate.tuned import FEW_DOSES, TuneSettings
+from ..agents.settings_json import settings_to_json
 from ..analysis.curvature_lens import gauss_newton_directions
 from ..analysis.directions import Directions
 from ..analysis.subject import subject_of
@@ -20,7 +21,7 @@ LEFT_OUT = ("raw", "entropy rows")
 
 
 def _methods() -> MethodSettings:
-    """Fewer norms and steps than `MethodSettings` has: the ladders of 30 methods on many seeds are to take minutes."""
+    """Fewer norms and steps than `MethodSettings` has: the ladders of 39 methods on many seeds are to take minutes."""
     return MethodSettings(norm_budgets=(0.03, 0.09), tune=replace(FEW_DOSES, steps=60), times=6)
 
 
@@ -39,6 +40,13 @@ class JudgeMethods:
     eigenvectors: int = 20
     curvature_inputs: int = 1000
     compare: CompareSettings = field(default_factory=lambda: CompareSettings(methods=_methods()))
+
+    def to_json(self) -> dict[str, Any]:
+        """All that is told of them: not the levels, their split and their seed, which are the study's."""
+        compare = settings_to_json(self.compare)
+        own = {name: of for name, of in compare.items() if name not in ("levels", "split", "level_seed")}
+        plain = {name: getattr(self, name) for name in ("directions", "eigenvectors", "curvature_inputs")}
+        return plain | {"compare": own}
 
     def tiny(self) -> "JudgeMethods":
         """A few changes of each method."""

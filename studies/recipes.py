@@ -3,10 +3,10 @@
 A recipe looks at when directions were trained, never at behaviour. To add one, append to RECIPES. Tables are kept by
 the names here: rename a recipe when you change what it chooses.
 
-Those here are the best of 400 contrasts of two windows of time on development seeds 1000 to 1003 of the default world
-and development levels (docs/results/recipe_search.py), over gradients and applied changes of θ, as they are or of unit
-norm, with 1 to 20 directions. What an update applied tells the goals apart better than its gradient, whose size is
-mostly noise.
+Those here are the best of 400 contrasts of two windows of time on development agents of the default world and
+development levels (docs/results/recipe_search.py; all on seeds 1000 and 1001, the best 30 on 1000 to 1003), over
+gradients and applied changes of θ, as they are or of unit norm, with 1 to 20 directions. Their windows may overlap.
+What an update applied tells the goals apart better than its gradient, whose size is mostly noise.
 """
 
 from collections.abc import Sequence

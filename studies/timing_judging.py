@@ -35,7 +35,7 @@ class JudgeTiming:
     Attributes:
         directions: strongest of each kind.
         path_points: of the way from θ_0 to θ that gradients of the measures are averaged over.
-        draws: of each null.
+        draws: of permuted time and of random bases.
         subspaces: random ones of parameter space.
         levels: of each kind, at most, that gradients of the measures are taken on.
         tuning_levels: of each kind, that doses are tuned on.
