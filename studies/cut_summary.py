@@ -52,16 +52,16 @@ def tuned_over_variants(variants: Mapping[str, dict[str, Any]], side: int) -> di
     }
     if len(cuts) < 2:
         return {"first": None, "ahead": {}, "behind": {}}
+    selectivity = {name: _by_seed(cut) for name, cut in cuts.items()}
     strata: dict[str, list[np.ndarray]] = {}
-    for cut in cuts.values():
-        ours = _by_seed(cut)
+    for name, cut in cuts.items():
+        ours = selectivity[name]
         for control in cut["controls"]:
             theirs = _by_seed(control)
             both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
             if both:
                 strata.setdefault(control["name"], []).append(np.array(both))
     first, *others = cuts
-    selectivity = {name: _by_seed(cut) for name, cut in cuts.items()}
     shared = sorted(set.intersection(*map(set, selectivity.values())))
     compared = {}
     if len(shared) > 1:

@@ -10,7 +10,7 @@ What an update applied tells the goals apart better than its gradient, whose siz
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -25,6 +25,7 @@ from ..agents.run_directory import AppliedChanges
 from ..analysis.along_profiles import directions_along
 from ..analysis.directions import Directions
 from ..analysis.gram import gram
+from ..analysis.rows import Rows
 from ..analysis.temporal_svd import TemporalSVD, svd_of_gram
 
 Share = tuple[float, float]
@@ -55,7 +56,12 @@ class Recipe:
 
     def choose(self, run: Run, *, later: float = 0.0) -> Selection:
         """The directions of a run; with `later` those of windows so much later, as a control."""
-        changes = decomposed_changes(run, unit=self.unit)
+        chosen = self.choose_among(decomposed_changes(run, unit=self.unit), later=later)
+        about = {"of": "applied changes", "unit": self.unit}
+        return replace(chosen, recipe=chosen.recipe | about)
+
+    def choose_among(self, changes: "DecomposedChanges", *, later: float = 0.0) -> Selection:
+        """The same among rows that are decomposed already, of whatever kind."""
         times = len(changes.svd.profiles)
 
         def rows(share: Share) -> tuple[int, int]:
@@ -67,8 +73,7 @@ class Recipe:
         window, against = rows(self.window), rows(self.against)
         values, profiles = changes.svd.singular_values, changes.svd.profiles
         chosen = rotation_by_windows(values, profiles, count, window, against, ridge=self.ridge)
-        about = {"of": "applied changes", "unit": self.unit}
-        return Selection(changes.directions(chosen.coefficients), chosen.centre, chosen.recipe | about)
+        return Selection(changes.directions(chosen.coefficients), chosen.centre, chosen.recipe)
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -105,7 +110,7 @@ class DecomposedChanges:
         svd: of the rows so scaled, as far as its floor lets them be told.
     """
 
-    changes: AppliedChanges
+    changes: Rows
     scale: np.ndarray
     svd: TemporalSVD
 

@@ -32,8 +32,12 @@ class Relation:
 
     def p_value(self, null: str) -> float:
         """Two-sided: how often the null is as far from 0."""
-        drawn = self.nulls[null]
-        return float((1 + np.count_nonzero(np.abs(drawn) >= abs(self.correlation))) / (1 + len(drawn)))
+        return two_sided_p(self.correlation, self.nulls[null])
+
+
+def two_sided_p(value: float, drawn: np.ndarray) -> float:
+    """How often draws (n,) of a null are as far from 0 as the value, itself counted among them."""
+    return float((1 + np.count_nonzero(np.abs(drawn) >= abs(value))) / (1 + len(drawn)))
 
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .comparisons import holm, sign_flip_p
 from .crossing import LEVELS, crossings
-from .relation import Relation
+from .relation import two_sided_p
 from .results import RunResult, by_variant, learned
 from .statistics import over_seeds
 
@@ -50,9 +50,8 @@ def _relation(runs: Sequence[RunResult]) -> dict[str, Any]:
             of_gradient["seeds"] = [run.seed for run in there]
             # Every direction of every seed: its time, and its share of the proxy goal and of the paid one.
             of_gradient["directions"] = [
-                [(round(time, 4), *share) for time, share in zip(of["centre_of_mass"], shares, strict=True)]
+                np.column_stack([of["centre_of_mass"], of[which]["shares"]]).round(4).tolist()
                 for of in of_kind
-                for shares in [np.round(of[which]["shares"], 4).tolist()]
             ]
     flat = [found[kind][which] for kind in kinds for which in GRADIENTS]
     for entry, adjusted in zip(flat, holm([entry["p"] for entry in flat]), strict=True):
@@ -72,7 +71,11 @@ def _one(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "intervals": [entry["nulls"][name]["interval"] for entry in entries],
             "p_values": [entry["nulls"][name]["p"] for entry in entries],
             "passed": sum(entry["nulls"][name]["p"] <= 0.05 for entry in entries),
-            "p_over_seeds": _p_of_mean(correlations, [entry["nulls"][name]["draws"] for entry in entries]),
+            # Two-sided: the mean over runs beside the means of one draw each.
+            "p_over_seeds": two_sided_p(
+                float(np.mean(correlations)),
+                np.mean([entry["nulls"][name]["draws"] for entry in entries], axis=0),
+            ),
         }
         for name in entries[0]["nulls"]
     }
@@ -83,12 +86,6 @@ def _one(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "sign_flip_p": sign_flip_p(np.array(correlations)),
         "nulls": nulls,
     }
-
-
-def _p_of_mean(correlations: Sequence[float], draws: Sequence[Sequence[float]]) -> float:
-    """Two-sided: how often the mean over runs of one draw each is as far from 0 as the runs' mean."""
-    null = Relation(float(np.mean(correlations)), {"": np.mean(draws, axis=0)})
-    return null.p_value("")
 
 
 def _doses(runs: Sequence[RunResult]) -> dict[str, Any] | None:

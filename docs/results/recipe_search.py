@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,52 +24,39 @@ from torch import Tensor
 
 from goalcut.ablate import Judge, MazeBehaviour, cut_parameters, maze_goals, relative_norm
 from goalcut.ablate.maze_cuts import JudgedOn, levels_judged_on
-from goalcut.ablate.selection import rotation_by_windows
 from goalcut.agents import Run
+from goalcut.analysis.rows import UnitRows
 from goalcut.analysis.temporal_svd import temporal_svd
-from goalcut.studies.recipes import RECIPES, DecomposedChanges, Share, decomposed_changes
+from goalcut.studies.recipes import RECIPES, DecomposedChanges, Recipe, decomposed_changes
 
 EDGES = (0, 1 / 24, 1 / 16, 1 / 12, 1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1)
 COUNTS, RIDGES = (1, 2, 3, 5, 8, 12, 20), (0.03, 0.1, 0.3, 1.0)
-Of = Literal["changes", "unit changes", "gradients", "unit gradients"]
+KINDS = ((False, False), (False, True), (True, False), (True, True))
+"""Whether of gradients, whether each of unit norm."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """What is drawn; as `Recipe` has it, of gradients as well."""
+    """What is drawn: a recipe, of applied changes or of gradients."""
 
-    of: Of
-    window: Share
-    against: Share
-    count: int
-    ridge: float
+    recipe: Recipe
+    gradients: bool = False
 
     def vectors(self, run: Run) -> Tensor:
         """Its directions of a run, unit rows (k, P)."""
-        rows = decomposed(run, self.of)
-        times = len(rows.svd.profiles)
-        window, against = (
-            (round(times * start), round(times * stop)) for start, stop in (self.window, self.against)
-        )
-        values, profiles = rows.svd.singular_values, rows.svd.profiles
-        count = min(self.count, len(values))
-        chosen = rotation_by_windows(values, profiles, count, window, against, ridge=self.ridge)
-        return rows.directions(chosen.coefficients)
+        return self.recipe.choose_among(decomposed(run, self.gradients, self.recipe.unit)).vectors
 
 
 @lru_cache(maxsize=16)
-def decomposed(run: Run, of: Of) -> DecomposedChanges:
-    if of.endswith("changes"):
-        return decomposed_changes(run, unit=of == "unit changes")
-    rows: Any = run.gradient_log().rows()
-    scale = np.ones(rows.shape[0])
-    if of == "unit gradients":
-        norms = np.array([np.linalg.norm(row) for row in rows.panel(0, rows.shape[1])])
-        scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-    return DecomposedChanges(rows, scale, temporal_svd(rows.panel(0, rows.shape[1]) * scale[:, None]))
+def decomposed(run: Run, gradients: bool, unit: bool) -> DecomposedChanges:
+    if not gradients:
+        return decomposed_changes(run, unit=unit)
+    raw = run.gradient_log().rows()
+    rows = UnitRows(raw) if unit else raw
+    return DecomposedChanges(rows, np.ones(rows.shape[0]), temporal_svd(rows))
 
 
-def drawn(count: int, seed: int) -> list[Contrast]:
+def drawn(count: int, seed: int, removes: Literal["proxy", "paid"]) -> list[Contrast]:
     """So many different ones."""
     rng = np.random.default_rng(seed)
     found: dict[Contrast, None] = {}
@@ -77,16 +64,13 @@ def drawn(count: int, seed: int) -> list[Contrast]:
         window, against = (
             tuple(EDGES[i] for i in sorted(rng.choice(len(EDGES), 2, False))) for _ in range(2)
         )
-        kinds = get_args(Of)
-        one = Contrast(
-            kinds[rng.integers(len(kinds))],
-            (window[0], window[1]),
-            (against[0], against[1]),
-            COUNTS[rng.integers(len(COUNTS))],
-            RIDGES[rng.integers(len(RIDGES))],
+        gradients, unit = KINDS[rng.integers(len(KINDS))]
+        several, ridge = COUNTS[rng.integers(len(COUNTS))], RIDGES[rng.integers(len(RIDGES))]
+        drawn_now = Recipe(
+            "drawn", removes, (window[0], window[1]), (against[0], against[1]), several, ridge, unit
         )
-        if one.window != one.against:
-            found[one] = None
+        if window != against:
+            found[Contrast(drawn_now, gradients)] = None
     return list(found)
 
 
@@ -136,14 +120,10 @@ def main() -> None:
     side = ("proxy", "paid").index(args.removes)
     runs = [Run(directory) for directory in args.runs]
     if args.report:
-        contrasts = [
-            Contrast("unit changes" if one.unit else "changes", one.window, one.against, one.count, one.ridge)
-            for one in RECIPES
-            if one.removes == args.removes
-        ]
+        contrasts = [Contrast(one) for one in RECIPES if one.removes == args.removes]
     else:
         few = [Judged(run, args.levels[0], "development", side) for run in runs[:2]]
-        contrasts = [one for one, _ in table(few, drawn(args.drawn, args.seed))[: args.kept]]
+        contrasts = [one for one, _ in table(few, drawn(args.drawn, args.seed, args.removes))[: args.kept]]
     role: JudgedOn = "report" if args.report else "development"
     for one, figures in table([Judged(run, args.levels[1], role, side) for run in runs], contrasts):
         selectivity, *others = figures.mean(0)

@@ -124,9 +124,10 @@ def sizes(chosen: dict[str, Any]) -> list[str]:
 def reached(found: dict[str, Any], ranked: Sequence[str]) -> str:
     """Selectivity within a length; where a method has nothing so short it is 0."""
     lines = [header(["selectivity within ‖Δ‖ of", *(f"{norm:g}" for norm in NORMS)])]
-    for name in ranked:
-        values = (number(within["over_seeds"]["iqm"][0]) for within in found[name]["by_norm"])
-        lines += [row([name, *values])]
+    lines += [
+        row([name, *(number(within["over_seeds"]["iqm"][0]) for within in found[name]["by_norm"])])
+        for name in ranked
+    ]
     return "\n".join(lines)
 
 
