@@ -23,7 +23,7 @@ from .plan import CutSettings, PlannedCut
 from .remake import remade
 from .selection import Selection, by_contrast, by_rank, by_time, by_window, within_module
 from .side_effects import SideEffect, SideEffects
-from .sparse_masks import SparseSettings, found_change, largest_entries, sparse_change
+from .sparse_masks import SparseSettings, found_change, largest_entries, moved_in, sparse_change
 from .subspaces import module_directions, random_coordinates, random_directions
 from .table import CutRow, DoseCurve, load_table, save_table
 from .tuned import FEW_DOSES, TuneSettings, tune_doses
@@ -90,6 +90,7 @@ __all__ = [
     "mean_activations",
     "measure_gradients",
     "module_directions",
+    "moved_in",
     "random_coordinates",
     "random_directions",
     "relative_norm",

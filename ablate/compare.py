@@ -141,7 +141,7 @@ class Comparison:
                 value_error=effect.value_error,
                 tuning_selectivity=float(goal.selectivity(_tensors(tuning))),
                 tuning_navigation=tuning.get("navigation"),
-                recipe=dict(rung.recipe),
+                recipe=dict(rung.recipe) | dict(change.about),
             )
             for goal in goals
         ]

@@ -18,10 +18,14 @@ from .selection import vectors_of
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What a cut makes of a trained network: other parameters (P,), edited activations, or both."""
+    """What a cut makes of a trained network: other parameters (P,), edited activations, or both.
+
+    `about` is what its making alone tells, JSON-able; it joins the recipe of its rung.
+    """
 
     theta: Tensor | None = None
     edits: Edits = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def network(self, judge: Judge) -> Network:
         """The changed network, of a judge's architecture and trained parameters."""

@@ -17,7 +17,7 @@ from .measure_gradients import gradient_directions, measure_gradients
 from .method import Change, Method, Rung, cut_ladder, rewind_ladder, step_ladder
 from .method_settings import MethodSettings
 from .selection import by_time, vectors_of
-from .sparse_masks import Kind, found_change, sparse_change
+from .sparse_masks import Kind, found_change, moved_in, sparse_change
 from .subspaces import module_directions, random_coordinates, random_directions
 from .tuned import tune_doses
 
@@ -156,14 +156,14 @@ def time_methods(run: Run, judge: Judge, settings: MethodSettings) -> list[Metho
 def sparse_methods(judges: Sequence[Judge], settings: MethodSettings) -> list[Method]:
     """Few parameters moved: taken back, or fine-tuned."""
     most = len(judges[0].theta)
-    goals = judges[0]
+    goals, layout = judges[0], parameter_layout(judges[0].network)
 
     def method(name: str, kind: Kind) -> Method:
         whole = cache(lambda goal: found_change(judges, _goal(goals, goal), kind, settings.sparse))
 
         def make(goal: Goal, count: int) -> Change:
             found = sparse_change(judges, goal, kind, count, settings.sparse, whole(goal.name))
-            return Change(judges[0].theta + found)
+            return Change(judges[0].theta + found, about={"moved in": moved_in(found, layout)})
 
         def ladder(goal: Goal) -> list[Rung]:
             counts = [count for count in settings.entries if count <= most]

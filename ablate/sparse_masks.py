@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..analysis.directions import Layout, module_of
 from .goal import Goal
 from .judge import Judge
 from .tuning_loss import TuningLoss
@@ -117,3 +118,11 @@ def sparse_change(
     if not count or not settings.again:
         return kept
     return found_change(judges, goal, kind, settings, steps=settings.again, within=kept)
+
+
+def moved_in(change: Tensor, layout: Layout) -> dict[str, int]:
+    """Module → how many of its parameters a change (P,) moves; those of all modules are all that it moves."""
+    moved = dict.fromkeys(map(module_of, layout), 0)
+    for name, (start, stop, _) in layout.items():
+        moved[module_of(name)] += int(change[start:stop].count_nonzero())
+    return moved

@@ -109,7 +109,11 @@ def _goal(name: str, variant: dict[str, Any], goal: str, colour: str) -> Section
         f"{name}: remove {goal}",
         "Every method makes a ladder of changes, from small to large. Which rung is taken is decided on tuning levels.",
         exhibits,
-        [*(_table(methods, budget, told) for budget, told in BUDGETS.items()), *_layers(methods)],
+        [
+            *(_table(methods, budget, told) for budget, told in BUDGETS.items()),
+            *_layers(methods),
+            *_moved_in(methods),
+        ],
     )
 
 
@@ -173,6 +177,17 @@ def _layers(methods: dict[str, Any]) -> list[Table]:
         "Edits of activations by layer, at any length, the rung chosen on tuning levels; figures as above."
     )
     return [Table(caption, headings, rows, wide=True)] if rows else []
+
+
+def _moved_in(methods: dict[str, Any]) -> list[Table]:
+    """Which modules the parameters lie in that sparse changes move; none where no method is sparse."""
+    found = {
+        name: there for name, method in methods.items() if (there := method["within"]["norm"]["moved_in"])
+    }
+    headings = ["method", *dict.fromkeys(module for there in found.values() for module in there)]
+    rows = [(name, [iqm(there[module]) for module in headings[1:]]) for name, there in found.items()]
+    caption = f"{BUDGETS['norm']}: share of the parameters moved that lie in each module, over seeds."
+    return [Table(caption, headings, rows)] if rows else []
 
 
 def _side_effects(chosen: dict[str, Any]) -> list[str]:

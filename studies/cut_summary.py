@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ablate.goal import LEAST_CHANGE
 from .comparisons import compare_family
 from .relation import rank_correlation
 from .results import RunResult, by_variant, learned
@@ -14,22 +15,38 @@ NAVIGATION = "navigation"
 _REWIND = "rewind"
 
 
-def summarise_cuts(results: Sequence[RunResult]) -> dict[str, Any]:
-    """Per variant: measures, and the table of cuts over seeds; of several variants also what they say together."""
+def summarise_cuts(results: Sequence[RunResult], *, of_learned: bool = False) -> dict[str, Any]:
+    """Per variant: measures, and the table of cuts over seeds; of several variants also what they say together.
+
+    Args:
+        results: of the runs.
+        of_learned: no cuts of a variant where a goal was not learned, `not_learned`: training changed its measure by
+            less than `LEAST_CHANGE` in the median seed, nothing is there to remove or to keep, and retention is a
+            quotient of noise.
+    """
     variants = {name: _variant(runs) for name, runs in by_variant(results).items()}
+    for variant in variants.values():
+        if of_learned and variant["not_learned"]:
+            variant["cuts"] = []
     return {"variants": variants, "tuned": [tuned_over_variants(variants, side) for side in (0, 1)]}
 
 
 def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
-    names = list(runs[0].evaluation["measures"])
+    names, goals = list(runs[0].evaluation["measures"]), runs[0].run.settings.world.goals
     retained = [*runs[0].goals, *([NAVIGATION] if NAVIGATION in names else [])]
     return {
         **learned(runs),
-        "goal_names": [goal.name for goal in runs[0].run.settings.world.goals],
+        "goal_names": [goal.name for goal in goals],
+        "not_learned": [goal.name for goal in goals if _change(runs, goal.measure) < LEAST_CHANGE],
         "retained": retained,
         "cuts": cuts_over_seeds(runs, retained),
         "tuned_doses": _tuned_doses(runs),
     }
+
+
+def _change(runs: Sequence[RunResult], measure: str) -> float:
+    """How much training changed a measure, in the median seed."""
+    return float(np.median([abs(run.measure(measure) - run.measure(measure, "untrained")) for run in runs]))
 
 
 def tuned_over_variants(variants: Mapping[str, dict[str, Any]], side: int) -> dict[str, Any]:

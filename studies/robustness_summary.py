@@ -7,7 +7,7 @@ import numpy as np
 
 from ..ablate.goal import LEAST_CHANGE
 from ..analysis.profiles import crossing_time
-from .cut_summary import summarise_cuts, tuned_over_variants
+from .cut_summary import summarise_cuts
 from .results import RunResult, by_variant
 from .statistics import each_and_over_seeds
 
@@ -15,23 +15,10 @@ LEVEL = 0.7
 
 
 def summarise_robustness(results: Sequence[RunResult]) -> dict[str, Any]:
-    """As a study of cuts, and of every variant how it misgeneralizes, `border`, and which goals it did not learn.
-
-    Where training changed a goal's measure by less than `LEAST_CHANGE` in the median seed there is nothing to remove or
-    to keep, and retention is a quotient of noise: such a variant has no cuts.
-    """
-    summary = summarise_cuts(results)
+    """As a study of cuts, of what was learned, and of every variant how it misgeneralizes, `border`."""
+    summary = summarise_cuts(results, of_learned=True)
     for name, runs in by_variant(results).items():
-        variant = summary["variants"][name]
-        variant["border"] = _border(runs)
-        variant["not_learned"] = [
-            goal.name
-            for goal in runs[0].run.settings.world.goals
-            if _change(runs, goal.measure) < LEAST_CHANGE
-        ]
-        if variant["not_learned"]:
-            variant["cuts"] = []
-    summary["tuned"] = [tuned_over_variants(summary["variants"], side) for side in (0, 1)]
+        summary["variants"][name]["border"] = _border(runs)
     return summary
 
 
@@ -75,7 +62,3 @@ def _apart(run: RunResult, proxy: str, paid: str) -> float | None:
         )
     first, second = passed
     return None if first is None or second is None else (second - first) / run.measured[-1]["env_steps"]
-
-
-def _change(runs: Sequence[RunResult], name: str) -> float:
-    return float(np.median([abs(run.measure(name) - run.measure(name, "untrained")) for run in runs]))

@@ -18,7 +18,18 @@ from .relation import Relation, random_subspaces, relation, under_permuted_time
 from .row_kinds import kinds_of_rows
 from .study import Judged
 
-Gradients = dict[str, np.ndarray]
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """What training changed of θ, `moved` (P,), and of the measures, `added` (M,); gradients of these, each (M, P)."""
+
+    moved: np.ndarray
+    added: np.ndarray
+    gradients: dict[str, np.ndarray]
+
+    def slopes(self) -> dict[str, np.ndarray]:
+        """Gradient → what a step changes of the paid goal's share more than of the proxy's, (P,)."""
+        return {which: of[1] / self.added[1] - of[0] / self.added[0] for which, of in self.gradients.items()}
 
 
 def _a_dose_each() -> TuneSettings:
@@ -78,16 +89,12 @@ class JudgeTiming:
             "end": measure_gradients(judge, theta, names).numpy().astype(np.float64),
             "path": path_gradients(judge, theta_0, theta, names, self.path_points).numpy().astype(np.float64),
         }
-        moved = (theta - theta_0).numpy().astype(np.float64)
+        change = _Learned((theta - theta_0).numpy().astype(np.float64), added, gradients)
         rng = np.random.default_rng(run.settings.seed)
-        kinds = {
-            kind: self._kind(found, moved, gradients, added, rng)
-            for kind, found in kinds_of_rows(run, self.directions)
-        }
-        kinds["raw, all kept"] = self._kind(judged.directions, moved, gradients, added, rng)
-        slopes = {which: _slope(of_measures, added) for which, of_measures in gradients.items()}
-        rows = run.gradient_log().rows()
-        random = random_subspaces(rows, moved, slopes, count=self.directions, draws=self.subspaces, rng=rng)
+        kinds = {kind: self._kind(found, change, rng) for kind, found in kinds_of_rows(run, self.directions)}
+        kinds["raw, all kept"] = self._kind(judged.directions, change, rng)
+        rows, how = run.gradient_log().rows(), {"count": self.directions, "draws": self.subspaces}
+        random = random_subspaces(rows, change.moved, change.slopes(), **how, rng=rng)
         for which, drawn in random.items():
             tested = Relation(kinds["raw"][which]["correlation"], {"random subspace": drawn})
             kinds["raw"][which]["nulls"] |= _told(tested)["nulls"]
@@ -97,30 +104,24 @@ class JudgeTiming:
             "added": added.tolist(),
             "kinds": kinds,
             "doses": self._doses(judged, theta_0, theta, rng),
-            "modules": self._modules(strongest, moved, gradients, added, rng),
+            "modules": self._modules(strongest, change, rng),
             # All parameters together: on the path 1, but for the error of the midpoint rule.
-            "whole": {which: (found @ moved / added).tolist() for which, found in gradients.items()},
+            "whole": {which: (found @ change.moved / added).tolist() for which, found in gradients.items()},
         }
 
-    def _kind(
-        self,
-        found: Directions,
-        moved: np.ndarray,
-        gradients: Gradients,
-        added: np.ndarray,
-        rng: np.random.Generator,
-    ) -> dict[str, Any]:
+    def _kind(self, found: Directions, change: _Learned, rng: np.random.Generator) -> dict[str, Any]:
         vectors = found.vectors.astype(np.float64)
+        moved, slopes = change.moved, change.slopes()
         along = vectors @ moved
         result: dict[str, Any] = {
             "directions": len(found),
             "centre_of_mass": centre_of_mass(found.profiles).tolist(),
             "moved_share": float((along**2).sum() / (moved @ moved)),
         }
-        for which, of_measures in gradients.items():
-            shares = causal_shares(vectors, moved, of_measures, added)
-            slopes = vectors @ _slope(of_measures, added)
-            tested = relation(found.profiles, found.singular_values, along, slopes, draws=self.draws, rng=rng)
+        how = {"draws": self.draws, "rng": rng}
+        for which, of_measures in change.gradients.items():
+            shares = causal_shares(vectors, moved, of_measures, change.added)
+            tested = relation(found.profiles, found.singular_values, along, vectors @ slopes[which], **how)
             result[which] = {"shares": shares.tolist(), **_told(tested)}
         return result
 
@@ -143,24 +144,19 @@ class JudgeTiming:
         return {"directions": len(found), "doses": doses, **_told(tested)}
 
     def _modules(
-        self,
-        found: Directions,
-        moved: np.ndarray,
-        gradients: Gradients,
-        added: np.ndarray,
-        rng: np.random.Generator,
+        self, found: Directions, change: _Learned, rng: np.random.Generator
     ) -> dict[str, dict[str, Any]]:
         """Of each module's part of the shares, the correlation of preference with time, and how large the part is."""
         vectors = found.vectors.astype(np.float64)
         result: dict[str, dict[str, Any]] = {}
         for module in dict.fromkeys(map(module_of, found.layout)):
-            inside = np.zeros(len(moved), dtype=bool)
+            inside = np.zeros(len(change.moved), dtype=bool)
             for name, (start, stop, _) in found.layout.items():
                 if module_of(name) == module:
                     inside[start:stop] = True
             parts = {
-                which: module_shares_of(vectors, moved, of_measures, added, inside)
-                for which, of_measures in gradients.items()
+                which: module_shares_of(vectors, change.moved, of_measures, change.added, inside)
+                for which, of_measures in change.gradients.items()
             }
             result[module] = {
                 which: {
@@ -189,8 +185,3 @@ def _told(tested: Relation) -> dict[str, Any]:
             for name, drawn in tested.nulls.items()
         },
     }
-
-
-def _slope(gradients: np.ndarray, added: np.ndarray) -> np.ndarray:
-    """What a step changes of the paid goal's share more than of the proxy's, (P,)."""
-    return gradients[1] / added[1] - gradients[0] / added[0]

@@ -113,6 +113,7 @@ def methods(variant: dict[str, Any]) -> str:
         tables.append("\n".join(lines))
         tables.append(reached(found, ranked))
         tables.append(layers(found))
+        tables.append(moved_in(found))
     return "\n\n".join(tables)
 
 
@@ -139,6 +140,17 @@ def layers(found: dict[str, Any]) -> str:
             figures = ("navigation", "relative_norm", "kl")
             side = (number(chosen[figure]["over_seeds"]["iqm"][0]) for figure in figures)
             lines.append(row([f"{name}, {where}", told(chosen["selectivity"]), spread(chosen), *side]))
+    return "\n".join(lines)
+
+
+def moved_in(found: dict[str, Any]) -> str:
+    """Share, within the budget of length, of the parameters moved that lie in each module, of sparse changes."""
+    there = {
+        name: shares for name, method in found.items() if (shares := method["within"]["norm"]["moved_in"])
+    }
+    modules = list(dict.fromkeys(module for shares in there.values() for module in shares))
+    lines = [header(["share of the parameters moved", *modules])]
+    lines += [row([name, *(told(shares[module]) for module in modules)]) for name, shares in there.items()]
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from goalcut.ablate.journal import Journal
 from goalcut.ablate.maze_compare import CompareSettings, MazeComparison
 from goalcut.ablate.method import Change, Method, Rung, step_ladder
 from goalcut.ablate.method_settings import MethodSettings
-from goalcut.ablate.sparse_masks import SparseSettings
+from goalcut.ablate.sparse_masks import SparseSettings, found_change, moved_in
 from goalcut.ablate.tuned import TuneSettings
 from goalcut.agents.parameters import parameter_layout
 from goalcut.agents.run import Run
@@ -113,6 +113,26 @@ def test_lengths_are_those_of_the_space_that_is_changed(rows: list[ComparedRow])
         assert row.value_error is not None
         if row.method in ("random directions", "step along the measure gradient"):
             assert row.relative_norm == pytest.approx(row.dose, rel=1e-3)
+
+
+def test_sparse_changes_tell_which_modules_their_parameters_lie_in(
+    comparison: MazeComparison, rows: list[ComparedRow]
+) -> None:
+    judges, network = [comparison.judge], comparison.judge.network
+    whole = found_change(judges, comparison.judge.goals[0], "doses", SparseSettings(steps=2, again=1))
+    told, place = moved_in(whole, parameter_layout(network)), 0
+    for name, module in network.named_modules():
+        size = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        if size:
+            assert told.pop(name) == int((whole[place : place + size] != 0).sum())
+            place += size
+    assert not told
+    assert place == len(whole)
+    for row in rows:
+        if row.method.startswith("sparse"):
+            assert 0 < sum(row.recipe["moved in"].values()) <= row.k
+        else:
+            assert "moved in" not in row.recipe
 
 
 def test_rows_survive_json(rows: list[ComparedRow]) -> None:
