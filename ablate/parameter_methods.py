@@ -88,12 +88,26 @@ def gradient_methods(judges: Sequence[Judge], settings: MethodSettings) -> list[
 
 
 def plain_methods(judges: Sequence[Judge], settings: MethodSettings) -> list[Method]:
-    """What no one had to find: random directions and coordinates, modules, all of θ − θ_0."""
+    """What no one had to find: random directions and coordinates, modules, few parameters, all of θ − θ_0."""
     judge, count = judges[0], max(settings.counts)
     moved = judge.theta - judge.theta_0
     groups = random_coordinates(moved, settings.groups, torch.Generator().manual_seed(settings.seed))
-    modules = module_directions(moved, parameter_layout(judge.network))
     doses = (*settings.lengths, *settings.doses)
+
+    layout = parameter_layout(judge.network)
+    modules = module_directions(moved, layout)
+    at_random = torch.rand(len(moved), generator=torch.Generator().manual_seed(settings.seed))
+
+    def few(order: Tensor, count: int) -> Change:
+        back = torch.zeros_like(moved)
+        chosen = order.argsort(descending=True, stable=True)[:count]
+        back[chosen] = -moved[chosen]
+        return Change(judge.theta + back, about={"moved in": moved_in(back, layout)})
+
+    def of_few(name: str, order: Tensor) -> Method:
+        counts = [count for count in settings.entries if count <= len(moved)]
+        ladder = [Rung(count, 1.0, partial(few, order, count)) for count in counts]
+        return Method(name, lambda _: ladder, per_goal=False)
 
     @cache
     def random_step() -> Tensor:
@@ -131,6 +145,8 @@ def plain_methods(judges: Sequence[Judge], settings: MethodSettings) -> list[Met
         ),
         _tuned(judges, "random coordinates, tuned", groups, settings),
         Method("one module shrunk", of_modules, per_goal=False),
+        of_few("parameters that moved most, taken back", moved.abs()),
+        of_few("random parameters, taken back", at_random),
     ]
 
 

@@ -76,6 +76,8 @@ def test_every_method_is_judged_on_every_goal(comparison: MazeComparison, rows: 
         "random directions",
         "random coordinates, tuned",
         "one module shrunk",
+        "parameters that moved most, taken back",
+        "random parameters, taken back",
         "early stopping",
         "sparse doses",
         "sparse fine-tuning",
@@ -129,10 +131,25 @@ def test_sparse_changes_tell_which_modules_their_parameters_lie_in(
     assert not told
     assert place == len(whole)
     for row in rows:
-        if row.method.startswith("sparse"):
+        if row.method == "parameters that moved most, taken back":
+            assert sum(row.recipe["moved in"].values()) == row.k
+        elif row.method.startswith("sparse") or row.method.endswith("taken back"):
             assert 0 < sum(row.recipe["moved in"].values()) <= row.k
         else:
             assert "moved in" not in row.recipe
+
+
+def test_the_parameters_that_moved_most_are_the_longest_of_as_many(
+    comparison: MazeComparison, rows: list[ComparedRow]
+) -> None:
+    judge = comparison.judge
+    most, drawn = (
+        next(row for row in rows if row.method == f"{name}, taken back" and row.k == 100)
+        for name in ("parameters that moved most", "random parameters")
+    )
+    moved = (judge.theta - judge.theta_0).abs().sort(descending=True).values
+    assert most.relative_norm == pytest.approx(float(moved[:100].norm() / moved.norm()), rel=1e-4)
+    assert 0 < drawn.relative_norm < most.relative_norm
 
 
 def test_rows_survive_json(rows: list[ComparedRow]) -> None:
