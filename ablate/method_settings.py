@@ -22,7 +22,7 @@ class MethodSettings:
         tuned: so many of the strongest directions have their doses tuned.
         strongest: choices by time choose among so many of the strongest directions.
         times: checkpoints to rewind to.
-        entries: parameters that sparse changes move.
+        entries: parameters, at most, that sparse changes and their rivals of as few move.
         layers: whose activations are edited; empty is all that a forward pass calls, and the trunk.
         vector_doses: of vectors that are added to activations.
         pairs: pairs of mazes that such vectors are taken from.

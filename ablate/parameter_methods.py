@@ -92,21 +92,23 @@ def plain_methods(judges: Sequence[Judge], settings: MethodSettings) -> list[Met
     judge, count = judges[0], max(settings.counts)
     moved = judge.theta - judge.theta_0
     groups = random_coordinates(moved, settings.groups, torch.Generator().manual_seed(settings.seed))
-    doses = (*settings.lengths, *settings.doses)
-
     layout = parameter_layout(judge.network)
     modules = module_directions(moved, layout)
+    doses = (*settings.lengths, *settings.doses)
     at_random = torch.rand(len(moved), generator=torch.Generator().manual_seed(settings.seed))
 
-    def few(order: Tensor, count: int) -> Change:
+    def few(order: Tensor, entries: int) -> Change:
         back = torch.zeros_like(moved)
-        chosen = order.argsort(descending=True, stable=True)[:count]
+        chosen = order.argsort(descending=True, stable=True)[:entries]
         back[chosen] = -moved[chosen]
         return Change(judge.theta + back, about={"moved in": moved_in(back, layout)})
 
     def of_few(name: str, order: Tensor) -> Method:
-        counts = [count for count in settings.entries if count <= len(moved)]
-        ladder = [Rung(count, 1.0, partial(few, order, count)) for count in counts]
+        ladder = [
+            Rung(entries, 1.0, partial(few, order, entries))
+            for entries in settings.entries
+            if entries <= len(moved)
+        ]
         return Method(name, lambda _: ladder, per_goal=False)
 
     @cache

@@ -180,9 +180,9 @@ def _layers(methods: dict[str, Any]) -> list[Table]:
 
 
 def _moved_in(methods: dict[str, Any]) -> list[Table]:
-    """Which modules the parameters lie in that sparse changes move; none where no method is sparse."""
+    """Which modules the parameters lie in that changes of few of them move; none where no method is such."""
     found = {
-        name: there for name, method in methods.items() if (there := method["within"]["norm"]["moved_in"])
+        name: there for name, method in methods.items() if (there := method["within"]["norm"].get("moved_in"))
     }
     headings = ["method", *dict.fromkeys(module for there in found.values() for module in there)]
     rows = [(name, [iqm(there[module]) for module in headings[1:]]) for name, there in found.items()]

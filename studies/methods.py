@@ -18,6 +18,7 @@ METHODS = Study(
     # Cuts beside their controls are the study `cut`; here methods are each other's controls.
     ablate=None,
     judging=JudgeMethods(),
+    judging_version=2,
     judging_seconds=690.0,
     summarise=summarise_methods,
 )

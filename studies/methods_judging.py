@@ -21,7 +21,7 @@ LEFT_OUT = ("raw", "entropy rows")
 
 
 def _methods() -> MethodSettings:
-    """Fewer norms and steps than `MethodSettings` has: the ladders of 39 methods on many seeds are to take minutes."""
+    """Fewer norms and steps than `MethodSettings` has: forty ladders on many seeds are to take minutes."""
     return MethodSettings(norm_budgets=(0.03, 0.09), tune=replace(FEW_DOSES, steps=60), times=6)
 
 

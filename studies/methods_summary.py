@@ -110,13 +110,13 @@ def _chosen(own: dict[int, list[ComparedRow]], allowed: Allowed) -> dict[str, An
         "seeds": list(own),
         "nothing_allowed": sum(row is None for row in best.values()),
         "chosen": chosen,
-        "moved_in": _moved_in([row for row in best.values() if row is not None]),
+        "moved_in": modules_moved([row for row in best.values() if row is not None]),
         **figures,
     }
 
 
-def _moved_in(rows: Sequence[ComparedRow]) -> dict[str, Any]:
-    """Module → share of the parameters moved that lie there, over seeds; empty where changes do not tell."""
+def modules_moved(rows: Sequence[ComparedRow]) -> dict[str, Any]:
+    """Module → share of the parameters moved that lie there, over seeds that move any; empty where none tells."""
     counts = [row.recipe["moved in"] for row in rows if sum(row.recipe.get("moved in", {}).values())]
     modules = dict.fromkeys(module for of_seed in counts for module in of_seed)
     return {

@@ -93,8 +93,9 @@ class JudgeTiming:
         rng = np.random.default_rng(run.settings.seed)
         kinds = {kind: self._kind(found, change, rng) for kind, found in kinds_of_rows(run, self.directions)}
         kinds["raw, all kept"] = self._kind(judged.directions, change, rng)
-        rows, how = run.gradient_log().rows(), {"count": self.directions, "draws": self.subspaces}
-        random = random_subspaces(rows, change.moved, change.slopes(), **how, rng=rng)
+        rows, slopes = run.gradient_log().rows(), change.slopes()
+        count, draws = self.directions, self.subspaces
+        random = random_subspaces(rows, change.moved, slopes, count=count, draws=draws, rng=rng)
         for which, drawn in random.items():
             tested = Relation(kinds["raw"][which]["correlation"], {"random subspace": drawn})
             kinds["raw"][which]["nulls"] |= _told(tested)["nulls"]
@@ -118,10 +119,12 @@ class JudgeTiming:
             "centre_of_mass": centre_of_mass(found.profiles).tolist(),
             "moved_share": float((along**2).sum() / (moved @ moved)),
         }
-        how = {"draws": self.draws, "rng": rng}
         for which, of_measures in change.gradients.items():
             shares = causal_shares(vectors, moved, of_measures, change.added)
-            tested = relation(found.profiles, found.singular_values, along, vectors @ slopes[which], **how)
+            carried = vectors @ slopes[which]
+            tested = relation(
+                found.profiles, found.singular_values, along, carried, draws=self.draws, rng=rng
+            )
             result[which] = {"shares": shares.tolist(), **_told(tested)}
         return result
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from study_tables import header, number, row
+from study_tables import told
+from tables import header, number, row
 
 from goalcut.ablate.compare import ComparedRow
 from goalcut.ablate.maze_compare import MazeComparison
@@ -21,15 +22,8 @@ from goalcut.agents.open_run import open_maze_run
 from goalcut.agents.parameters import parameter_layout
 from goalcut.studies.cards import study_named
 from goalcut.studies.methods_judging import JudgeMethods
+from goalcut.studies.methods_summary import modules_moved
 from goalcut.studies.statistics import over_seeds
-
-FIGURES = ("selectivity", "relative_norm", "navigation", "kl")
-
-
-def told(values: list[float], digits: int = 2) -> str:
-    """Interquartile mean with its interval."""
-    middle, low, high = over_seeds(values)["iqm"]
-    return f"{number(middle, digits)} ({number(low, digits)}–{number(high, digits)})"
 
 
 def main() -> None:
@@ -40,44 +34,30 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     settings = replace(JudgeMethods().compare, levels=study_named("methods").levels)
-    found: dict[tuple[str, str, int], list[ComparedRow]] = defaultdict(list)
+    found: dict[str, list[ComparedRow]] = defaultdict(list)
     for directory in args.runs:
-        run = open_maze_run(directory)
-        comparison = MazeComparison(run, {}, settings)
+        comparison = MazeComparison(open_maze_run(directory), {}, settings)
         few = [
             method
             for method in comparison.methods
             if method.name.startswith("sparse") or method.name.endswith("taken back")
         ]
         for change in comparison.rows(few):
-            found[change.removes, change.method, change.k].append(change)
-        everywhere = moved_in(torch.ones_like(comparison.judge.theta), parameter_layout(run.network()))
-    names = [
-        "removed, by, parameters at most",
-        "selectivity (95 %)",
-        "lowest",
-        "‖Δθ‖/‖θ−θ₀‖",
-        "navigation",
-        "KL, nats",
-    ]
-    lines = [header(names)]
-    for (goal, method, count), rows in found.items():
-        selectivity, *figures = ([getattr(one, name) for one in rows] for name in FIGURES)
-        middles = (
-            number(over_seeds(of)["iqm"][0], 3 if place == 0 else 2) for place, of in enumerate(figures)
-        )
-        cells = [f"{goal}, {method}, {count:,}", told(selectivity), number(min(selectivity)), *middles]
-        lines.append(row(cells))
-    total = sum(everywhere.values())
-    lines += ["", header(["share of the parameters moved", *everywhere])]
-    lines.append(row(["all parameters", *(number(of / total, 3) for of in everywhere.values())]))
-    for (goal, method, count), rows in found.items():
-        shares = [
-            [one.recipe["moved in"][module] / max(1, sum(one.recipe["moved in"].values())) for one in rows]
-            for module in everywhere
-        ]
-        lines.append(row([f"{goal}, {method}, {count:,}", *(told(of, 3) for of in shares)]))
-    print("\n".join(lines))
+            found[f"{change.removes}, {change.method}, {change.k:,}"].append(change)
+    side = {"‖Δθ‖/‖θ−θ₀‖": "relative_norm", "navigation": "navigation", "KL, nats": "kl"}
+    print(header(["removed, by, parameters at most", "selectivity (95 %)", "lowest", *side]))
+    for name, rows in found.items():
+        selectivity = [one.selectivity for one in rows]
+        middles = (over_seeds([getattr(one, figure) for one in rows])["iqm"][0] for figure in side.values())
+        cells = (number(middle, 3 if place == 0 else 2) for place, middle in enumerate(middles))
+        print(row([name, told(over_seeds(selectivity)), number(min(selectivity)), *cells]))
+    everywhere = torch.ones_like(comparison.judge.theta)
+    counts = moved_in(everywhere, parameter_layout(comparison.judge.network))
+    print("\n" + header(["share of the parameters moved", *counts]))
+    print(row(["all parameters", *(number(count / len(everywhere), 3) for count in counts.values())]))
+    for name, rows in found.items():
+        shares = modules_moved(rows)
+        print(row([name, *(told(shares[module], 3) for module in shares)]))
 
 
 if __name__ == "__main__":

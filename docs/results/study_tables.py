@@ -23,15 +23,15 @@ from goalcut.agents.files import read_json
 from goalcut.studies.methods_summary import NORMS
 
 
-def told(figure: dict[str, Any]) -> str:
+def told(figure: dict[str, Any], digits: int = 2) -> str:
     """Interquartile mean and its interval."""
-    return interval(figure.get("over_seeds", figure)["iqm"])
+    return interval(figure.get("over_seeds", figure)["iqm"], digits)
 
 
-def interval(estimate: Sequence[float]) -> str:
+def interval(estimate: Sequence[float], digits: int = 2) -> str:
     """An estimate and its interval."""
-    value, low, high = estimate
-    return f"{number(value)} ({number(low)}–{number(high)})"
+    value, low, high = (number(of, digits) for of in estimate)
+    return f"{value} ({low}–{high})"
 
 
 def learned(variant: dict[str, Any]) -> str:
@@ -144,10 +144,12 @@ def layers(found: dict[str, Any]) -> str:
 
 
 def moved_in(found: dict[str, Any]) -> str:
-    """Share, within the budget of length, of the parameters moved that lie in each module, of sparse changes."""
+    """Of changes of few parameters, within the length, the share that lies in each module; "" where none tells."""
     there = {
-        name: shares for name, method in found.items() if (shares := method["within"]["norm"]["moved_in"])
+        name: shares for name, method in found.items() if (shares := method["within"]["norm"].get("moved_in"))
     }
+    if not there:
+        return ""
     modules = list(dict.fromkeys(module for shares in there.values() for module in shares))
     lines = [header(["share of the parameters moved", *modules])]
     lines += [row([name, *(told(shares[module]) for module in modules)]) for name, shares in there.items()]

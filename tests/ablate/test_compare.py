@@ -150,6 +150,15 @@ def test_the_parameters_that_moved_most_are_the_longest_of_as_many(
     moved = (judge.theta - judge.theta_0).abs().sort(descending=True).values
     assert most.relative_norm == pytest.approx(float(moved[:100].norm() / moved.norm()), rel=1e-4)
     assert 0 < drawn.relative_norm < most.relative_norm
+    methods = {method.name: method for method in comparison.methods}
+    for name, kept in (("parameters that moved most", moved[99]), ("random parameters", 0)):
+        (rung,) = methods[f"{name}, taken back"].ladder(judge.goals[0])
+        theta = rung.make().theta
+        assert theta is not None
+        back = theta != judge.theta
+        assert 50 < int(back.sum()) <= 100
+        torch.testing.assert_close(theta[back], judge.theta_0[back])
+        assert float((judge.theta - judge.theta_0).abs()[back].min()) >= float(kept)
 
 
 def test_rows_survive_json(rows: list[ComparedRow]) -> None:

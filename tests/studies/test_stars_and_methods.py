@@ -156,6 +156,10 @@ def test_a_method_is_told_of_by_the_best_rung_within_the_budget_on_tuning_levels
         for where in variant["methods"]["corner"]["top right subspace"]["by_layer"]
     )
     assert variant["methods"]["corner"]["early stopping"]["by_layer"] == {}
+    for of in variant["methods"]["corner"].values():
+        shares = [share["values"][0] for share in of["within"]["norm"]["moved_in"].values()]
+        assert not shares or sum(shares) == pytest.approx(1)
+    assert variant["methods"]["corner"]["sparse doses"]["within"]["norm"]["moved_in"]
     names = set(variant["methods"]["corner"])
     assert {
         "temporal SVD, tuned",
@@ -177,7 +181,7 @@ def test_the_report_of_methods_has_a_curve_for_each_kind_of_budget(methods: Path
         "change of the value on training levels (root mean square) at most",
         "navigation kept, at least",
     )
-    for title in (*titles, "Edits of activations by layer"):
+    for title in (*titles, "Edits of activations by layer", "of the parameters moved"):
         assert title in page
     assert "Cliff&#39;s δ, of the best against it" in page or "Cliff's δ, of the best against it" in page
     assert 'id="mazes-default-worst"' in page
