@@ -53,6 +53,10 @@ class MethodSettings:
         """How doses are tuned to such a relative norm."""
         return replace(self.tune, norm_budget=budget)
 
+    def by_entries(self, most: int, make: Callable[[int], Change]) -> list[Rung]:
+        """A rung for each number of `entries`, of networks that have so many parameters."""
+        return [Rung(count, 1.0, partial(make, count)) for count in self.entries if count <= most]
+
     def budgeted(self, k: int, make: Callable[[float], Change]) -> list[Rung]:
         """A rung for each norm budget, its dose."""
         return [Rung(k, budget, partial(make, budget), {"dose": "budget"}) for budget in self.norm_budgets]

@@ -17,7 +17,7 @@ from .measure_gradients import gradient_directions, measure_gradients
 from .method import Change, Method, Rung, cut_ladder, rewind_ladder, step_ladder
 from .method_settings import MethodSettings
 from .selection import by_time, vectors_of
-from .sparse_masks import Kind, found_change, moved_in, sparse_change
+from .sparse_masks import Kind, found_change, largest_entries, moved_in, sparse_change
 from .subspaces import module_directions, random_coordinates, random_directions
 from .tuned import tune_doses
 
@@ -92,24 +92,15 @@ def plain_methods(judges: Sequence[Judge], settings: MethodSettings) -> list[Met
     judge, count = judges[0], max(settings.counts)
     moved = judge.theta - judge.theta_0
     groups = random_coordinates(moved, settings.groups, torch.Generator().manual_seed(settings.seed))
-    layout = parameter_layout(judge.network)
-    modules = module_directions(moved, layout)
+    modules = module_directions(moved, parameter_layout(judge.network))
     doses = (*settings.lengths, *settings.doses)
     at_random = torch.rand(len(moved), generator=torch.Generator().manual_seed(settings.seed))
 
-    def few(order: Tensor, entries: int) -> Change:
-        back = torch.zeros_like(moved)
-        chosen = order.argsort(descending=True, stable=True)[:entries]
-        back[chosen] = -moved[chosen]
-        return Change(judge.theta + back, about={"moved in": moved_in(back, layout)})
-
     def of_few(name: str, order: Tensor) -> Method:
-        ladder = [
-            Rung(entries, 1.0, partial(few, order, entries))
-            for entries in settings.entries
-            if entries <= len(moved)
-        ]
-        return Method(name, lambda _: ladder, per_goal=False)
+        def make(entries: int) -> Change:
+            return _few_moved(judge, torch.where(largest_entries(order, entries) != 0, -moved, 0.0))
+
+        return Method(name, lambda _: settings.by_entries(len(moved), make), per_goal=False)
 
     @cache
     def random_step() -> Tensor:
@@ -173,23 +164,24 @@ def time_methods(run: Run, judge: Judge, settings: MethodSettings) -> list[Metho
 
 def sparse_methods(judges: Sequence[Judge], settings: MethodSettings) -> list[Method]:
     """Few parameters moved: taken back, or fine-tuned."""
-    most = len(judges[0].theta)
-    goals, layout = judges[0], parameter_layout(judges[0].network)
+    judge = judges[0]
 
     def method(name: str, kind: Kind) -> Method:
-        whole = cache(lambda goal: found_change(judges, _goal(goals, goal), kind, settings.sparse))
+        whole = cache(lambda goal: found_change(judges, _goal(judge, goal), kind, settings.sparse))
 
         def make(goal: Goal, count: int) -> Change:
             found = sparse_change(judges, goal, kind, count, settings.sparse, whole(goal.name))
-            return Change(judges[0].theta + found, about={"moved in": moved_in(found, layout)})
+            return _few_moved(judge, found)
 
-        def ladder(goal: Goal) -> list[Rung]:
-            counts = [count for count in settings.entries if count <= most]
-            return [Rung(count, 1.0, partial(make, goal, count)) for count in counts]
-
-        return Method(name, ladder)
+        return Method(name, lambda goal: settings.by_entries(len(judge.theta), partial(make, goal)))
 
     return [method("sparse doses", "doses"), method("sparse fine-tuning", "fine-tuning")]
+
+
+def _few_moved(judge: Judge, change: Tensor) -> Change:
+    """A change of few parameters, (P,), which tells which modules they lie in."""
+    layout = parameter_layout(judge.network)
+    return Change(judge.theta + change, about={"moved in": moved_in(change, layout)})
 
 
 def _cut_one(judge: Judge, found: Directions, number: int, dose: float) -> Change:
