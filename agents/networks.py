@@ -31,23 +31,43 @@ class ActorCritic(nn.Module):
         self.actor = nn.Linear(features, num_actions)
         self.critic = nn.Linear(features, 1)
 
-    def forward(self, observations: Tensor, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits (B, actions) and values (B,); a sample teaches only the features `taught` (B, F), by default all."""
+    def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (B, actions) and values (B,)."""
+        heads = linear(self._features(observations), *self._heads()).float()
+        return heads[:, :-1], heads[:, -1]
+
+    def routed(
+        self, observations: Tensor, taught: Tensor, hold: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same answers where features are parted, for every sample, into those it teaches and the rest.
+
+        Args:
+            observations: the samples.
+            taught: which features each teaches; (B, F) bool.
+            hold: whether logits and values have no derivative by the rest.
+
+        Returns:
+            Logits, values, and what the rest give to the logits and the value, (B, actions + 1), differentiable.
+        """
+        features, (weight, bias) = self._features(observations), self._heads()
+        untaught = linear(features * ~taught, weight, torch.zeros_like(bias))
+        heads = linear(features * taught, weight, bias) + (untaught.detach() if hold else untaught)
+        heads = heads.float()
+        return heads[:, :-1], heads[:, -1], untaught.float()
+
+    def _features(self, observations: Tensor) -> Tensor:
         device = observations.device.type
         reduced = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if reduced else self.actor.weight.dtype
         x = observations.to(dtype)
-        features = self.trunk(x if self.largest_input == 1 else x / self.largest_input)
-        # Both heads in one product: alone, each is too narrow for the cores.
-        weight = torch.cat([self.actor.weight, self.critic.weight])
-        bias = torch.cat([self.actor.bias, self.critic.bias])
-        if taught is None:
-            heads = linear(features, weight, bias)
-        else:
-            heads = linear(features * taught, weight, bias)
-            heads = heads + linear(features.detach() * ~taught, weight.detach(), torch.zeros_like(bias))
-        heads = heads.float()
-        return heads[:, :-1], heads[:, -1]
+        return self.trunk(x if self.largest_input == 1 else x / self.largest_input)
+
+    def _heads(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of both heads in one product: alone, each is too narrow for the cores."""
+        return (
+            torch.cat([self.actor.weight, self.critic.weight]),
+            torch.cat([self.actor.bias, self.critic.bias]),
+        )
 
 
 class FlattenPixels(nn.Module):

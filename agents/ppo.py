@@ -320,14 +320,14 @@ class PPO:
         cfg = self.settings
         advantages = samples.advantages[torch.cat([chosen for chosen, _ in halves.values()])]
         centre, spread = advantages.mean(), advantages.std() + 1e-8
+        quiet_coef = self._router.routing.quiet_coef if self._router else 0.0
 
         def of(number: int, half: str) -> dict[str, Tensor]:
             chosen, drawn = halves[half]
-            planes = samples.planes(chosen)
-            taught = () if self._router is None else (self._router.taught(planes, drawn),)
-            outputs = self._outputs(planes, *taught)
+            logits, values, *untaught = outputs = self._outputs(samples.planes(chosen), drawn)
             loss = ppo_loss(
-                *outputs,
+                logits,
+                values,
                 samples.actions[chosen],
                 samples.log_probs[chosen],
                 (samples.advantages[chosen] - centre) / spread,
@@ -337,6 +337,8 @@ class PPO:
                 value_coef=cfg.value_coef,
                 entropy_coef=cfg.entropy_coef,
             )
+            for given in untaught:
+                loss = loss.quietened(given, len(advantages), quiet_coef)
             if recorder is not None:
                 recorder.record_terms(loss.with_gradients_of_terms(*outputs), self.env_steps, half=half)
             gradients.put(number, outputs, loss.derivative())
@@ -378,9 +380,13 @@ class PPO:
     def _laid_out(self, observations: Tensor) -> Tensor:
         return observations.contiguous(memory_format=self._format)
 
-    def _outputs(self, observations: Tensor, taught: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits and values, to be differentiated."""
+    def _outputs(self, observations: Tensor, drawn: Tensor) -> tuple[Tensor, ...]:
+        """What is to be differentiated: logits, values, and what untaught features give, where they are kept quiet."""
         # Each weight is cast once: a cache would only be shared between halves that run at once.
         reduced = torch.autocast(self.device.type, torch.bfloat16, enabled=self._reduced, cache_enabled=False)
         with reduced, blocked_convolutions():
-            return self.network(self._laid_out(observations), taught)
+            planes, router = self._laid_out(observations), self._router
+            if router is None:
+                return self.network(planes)
+            outputs = self.network.routed(planes, router.taught(observations, drawn), router.routing.hold)
+            return outputs if router.routing.quiet_coef else outputs[:2]

@@ -4,7 +4,7 @@ Written out, the derivative costs a third of what autograd makes of so many smal
 autograd's in float64.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,21 +19,41 @@ class PPOLoss:
         by_logits: name → ∂ term / ∂ logits, (B, actions), of the terms that have one.
         by_values: ∂ value term / ∂ values, (B,).
         metrics: name → this part's share of a mean over the minibatch.
+        by_untaught: ∂ quiet term / ∂ what untaught features give, (B, actions + 1), where there is such a term.
     """
 
     terms: dict[str, Tensor]
     by_logits: dict[str, Tensor]
     by_values: Tensor
     metrics: dict[str, Tensor]
+    by_untaught: Tensor | None = None
 
-    def derivative(self) -> tuple[Tensor, Tensor]:
-        """∂ loss / ∂ logits (B, actions) and ∂ loss / ∂ values (B,)."""
-        return self.by_logits["policy"] + self.by_logits["entropy"], self.by_values
+    def quietened(self, untaught: Tensor, size: int, coef: float) -> "PPOLoss":
+        """The same with the term `quiet`: `coef` times half the mean square of what untaught features give.
 
-    def with_gradients_of_terms(self, logits: Tensor, values: Tensor) -> dict[str, Tensor]:
-        """Name → a number that depends on logits and values to first order as the term does, for autograd."""
+        Args:
+            untaught: (B, actions + 1), what they add to a sample's logits and value.
+            size: samples that the loss is the mean over.
+            coef: weight of the term.
+        """
+        slope = untaught.detach() * (coef / size)
+        terms = self.terms | {"quiet": 0.5 * (untaught.detach() * slope).sum()}
+        return replace(self, terms=terms, by_untaught=slope)
+
+    def derivative(self) -> tuple[Tensor, ...]:
+        """∂ loss / ∂ logits (B, actions), ∂ loss / ∂ values (B,), and with a quiet term ∂ loss / ∂ untaught."""
+        found = (self.by_logits["policy"] + self.by_logits["entropy"], self.by_values)
+        return found if self.by_untaught is None else (*found, self.by_untaught)
+
+    def with_gradients_of_terms(
+        self, logits: Tensor, values: Tensor, untaught: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Name → a number that depends on the network's outputs to first order as the term does, for autograd."""
         parts = {name: (logits * slope).sum() for name, slope in self.by_logits.items()}
         parts["value"] = (values * self.by_values).sum()
+        if self.by_untaught is not None:
+            assert untaught is not None
+            parts["quiet"] = (untaught * self.by_untaught).sum()
         return {name: parts[name] for name in self.terms}
 
 

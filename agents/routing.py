@@ -5,8 +5,13 @@ that shows one thing alone teaches only that thing's features, what leads to the
 heads; all others answer as ever but are held still. Samples that show both or neither, and those left unrouted, teach
 everything. After training, a thing's features hold what only it needed: taking back what training moved of them should
 remove the goal.
+
+Held still, features still speak on samples that do not teach them, and nothing corrects what they say there: where most
+samples are routed, training breaks. So a routed sample can also keep them *quiet*: a term of the loss, half the square
+of what they add to logits and value, teaches them to add nothing there. The paper has no such term.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -23,16 +28,31 @@ class Routing:
     Attributes:
         share: share of the samples showing one thing alone that are routed; 0 is no routing.
         part: share of the features that each of the two things has of its own.
+        hold: whether a routed sample holds the other features still; without, it only keeps them quiet.
+        quiet_coef: weight of half the squared share that the other features have in a routed sample's logits and value.
     """
 
     share: float = 0.0
     part: float = 0.375
+    hold: bool = True
+    quiet_coef: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
             raise ValueError(f"routing.share is {self.share}: give a share from 0 to 1")
         if not 0 < self.part <= 0.5:
             raise ValueError(f"routing.part is {self.part}: give a share above 0 and up to 0.5")
+        if not 0 <= self.quiet_coef < math.inf:
+            raise ValueError(f"routing.quiet_coef is {self.quiet_coef}: give a number from 0")
+        if self.quiet_coef and not self.share:
+            raise ValueError(
+                f"routing.quiet_coef is {self.quiet_coef}, but routing.share is 0 and no sample is routed: give a share"
+            )
+        if self.share and not self.hold and not self.quiet_coef:
+            raise ValueError(
+                "routing.hold is False and routing.quiet_coef is 0: a routed sample would do nothing that others do "
+                "not; give a quiet_coef, or hold"
+            )
 
     def features_of(self, count: int) -> tuple[range, range]:
         """The features that belong to each of the two things, of `count`.
@@ -55,6 +75,9 @@ class Router:
         things: the two things.
         features: how many features there are.
 
+    Attributes:
+        routing: the settings.
+
     Raises:
         ValueError: a thing has no plane of its own.
     """
@@ -66,7 +89,7 @@ class Router:
                     f"routing.share is {routing.share}, but {thing!r} has no plane of its own among "
                     f"{', '.join(planes)}: route in a world where both things can be told apart, as `stars`"
                 )
-        self.share, self._planes = routing.share, [planes.index(thing) for thing in things]
+        self.routing, self._planes = routing, [planes.index(thing) for thing in things]
         self._taught = torch.ones(3, features, dtype=torch.bool)  # by the first alone, the second alone, any
         for row, own in enumerate(routing.features_of(features)):
             self._taught[row] = False
@@ -81,7 +104,7 @@ class Router:
         """
         first, second = ((observations[:, plane] != 0).flatten(1).any(1) for plane in self._planes)
         row = torch.where(first == second, 2, torch.where(first, 0, 1))
-        row = torch.where(drawn < self.share, row, 2)
+        row = torch.where(drawn < self.routing.share, row, 2)
         return self._taught.to(observations.device)[row]
 
 

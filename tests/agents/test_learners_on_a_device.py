@@ -39,6 +39,7 @@ LEARNERS = {
     "impala": replace(SMALL, network="impala"),
     "each update": replace(SMALL, record="update"),
     "routed": ROUTED,
+    "routed and quiet": replace(ROUTED, routing=Routing(share=0.5, quiet_coef=0.5)),
     "sb3": replace(SMALL, learner="sb3"),
 }
 DEVICES = ("cpu", "cuda")

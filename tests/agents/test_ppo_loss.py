@@ -70,6 +70,22 @@ def test_the_derivative_of_every_term_is_autograds(term: str) -> None:
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-16)
 
 
+def test_the_quiet_term_is_half_the_mean_square_and_its_derivative_autograds() -> None:
+    untaught = torch.randn(
+        200, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    ).requires_grad_()
+    wanted, plain, logits, values = both()
+    loss = plain.quietened(untaught, 300, 0.7)
+    term = 0.7 * 0.5 * untaught.square().sum() / 300
+    assert list(loss.terms) == [*wanted, "quiet"]
+    assert loss.terms["quiet"].item() == pytest.approx(term.item(), rel=1e-12)
+    (expected,) = torch.autograd.grad(term, untaught)
+    torch.testing.assert_close(loss.derivative()[2], expected, rtol=1e-12, atol=1e-16)
+    stand_in = loss.with_gradients_of_terms(logits, values, untaught)
+    torch.testing.assert_close(torch.autograd.grad(stand_in["quiet"], untaught)[0], expected)
+    assert all(map(torch.equal, loss.derivative()[:2], plain.derivative()))
+
+
 def test_the_surrogate_is_clipped_on_the_side_where_it_would_gain() -> None:
     logits, ratio = torch.zeros(2, 4), 2.0
     old = logits.log_softmax(-1)[:, 0] - np.log(ratio)

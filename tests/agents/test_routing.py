@@ -1,5 +1,7 @@
 """Gradient routing: what a sample shows decides which features it teaches."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,14 @@ def observations(shown: Sequence[str], count: int = 6) -> Tensor:
     return planes
 
 
-def gradients(network: ActorCritic, planes: Tensor, taught: Tensor | None) -> Tensor:
-    logits, values = network(planes, taught)
-    loss = logits.square().sum() + values.square().sum()
-    return torch.cat([part.reshape(-1) for part in torch.autograd.grad(loss, list(network.parameters()))])
+def flat_gradient(loss: Tensor, network: ActorCritic) -> Tensor:
+    parts = torch.autograd.grad(loss, list(network.parameters()), materialize_grads=True, allow_unused=True)
+    return torch.cat([part.reshape(-1) for part in parts])
+
+
+def gradients(network: ActorCritic, planes: Tensor, taught: Tensor | None, hold: bool = True) -> Tensor:
+    logits, values = (network(planes) if taught is None else network.routed(planes, taught, hold))[:2]
+    return flat_gradient(logits.square().sum() + values.square().sum(), network)
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +76,39 @@ def test_a_sample_that_shows_both_or_neither_teaches_everything(
     torch.testing.assert_close(gradients(network, planes, taught), gradients(network, planes, None))
 
 
-def test_routing_changes_no_answer(network: ActorCritic) -> None:
+@pytest.mark.parametrize("hold", [True, False])
+def test_routing_changes_no_answer(network: ActorCritic, hold: bool) -> None:
     planes = observations(["star"])
-    for routed, plain in zip(network(planes, taught_by(["star"])), network(planes), strict=True):
+    logits, values, _ = network.routed(planes, taught_by(["star"]), hold)
+    for routed, plain in zip((logits, values), network(planes), strict=True):
         torch.testing.assert_close(routed, plain)
+
+
+def test_features_that_are_not_held_are_taught_as_ever(network: ActorCritic) -> None:
+    planes, taught = observations(["star"]), taught_by(["star"])
+    torch.testing.assert_close(gradients(network, planes, taught, False), gradients(network, planes, None))
+
+
+def test_what_untaught_features_give_is_what_is_missing_without_them(network: ActorCritic) -> None:
+    planes, taught = observations(["star"]), taught_by(["star"])
+    untaught = network.routed(planes, taught)[2]
+    without = build_network("conv", (4, 5, 5), 4, seed=0)
+    without.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        for head in (without.actor, without.critic):
+            head.weight[:, ~taught[0]] = 0
+    missing = torch.cat([network(planes)[0], network(planes)[1][:, None]], 1)
+    missing = missing - torch.cat([without(planes)[0], without(planes)[1][:, None]], 1)
+    assert missing.abs().max() > 0.01
+    torch.testing.assert_close(untaught, missing, rtol=1e-4, atol=1e-5)
+
+
+def test_the_quiet_term_teaches_only_features_that_the_sample_does_not(network: ActorCritic) -> None:
+    planes, taught = observations(["star"]), taught_by(["star"])
+    gradient = flat_gradient(network.routed(planes, taught)[2].square().sum(), network)
+    own, other = Routing(share=1.0).features_of(128)
+    assert gradient[parameters_of_features(network, own)].abs().max() == 0
+    assert gradient[parameters_of_features(network, other)].abs().max() > 0
 
 
 def test_only_the_asked_share_of_samples_is_routed() -> None:
@@ -81,23 +116,33 @@ def test_only_the_asked_share_of_samples_is_routed() -> None:
     assert 0.2 < routed < 0.3
 
 
-def test_a_routed_training_keeps_its_settings_and_differs_from_an_unrouted_one(tmp_path: Path) -> None:
+def routed_training(routing: Routing) -> TrainSettings:
+    return TrainSettings(
+        world=StarsAndCheese(size=5, schedule="mixed"),
+        ppo=SMALL,
+        num_levels=32,
+        measure_every=0,
+        record="none",
+        threads=1,
+        routing=routing,
+    )
+
+
+def test_every_way_to_route_keeps_its_settings_and_trains_otherwise(tmp_path: Path) -> None:
+    ways = (
+        Routing(),
+        Routing(share=1.0),
+        Routing(share=1.0, quiet_coef=0.5),
+        Routing(share=1.0, hold=False, quiet_coef=0.5),
+    )
     ends = []
-    for name, share in (("plain", 0.0), ("routed", 1.0)):
-        settings = TrainSettings(
-            world=StarsAndCheese(size=5, schedule="mixed"),
-            ppo=SMALL,
-            num_levels=32,
-            measure_every=0,
-            record="none",
-            threads=1,
-            routing=Routing(share=share),
-        )
-        run = Run.create(tmp_path / name, settings)
+    for number, routing in enumerate(ways):
+        run = Run.create(tmp_path / str(number), routed_training(routing))
         train(run)
-        assert Run(tmp_path / name).settings.routing.share == share
+        assert Run(tmp_path / str(number)).settings.routing == routing
         ends.append(run.parameters_after())
-    assert not torch.equal(*ends)
+    for one, other in itertools.combinations(ends, 2):
+        assert not torch.equal(one, other)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +162,17 @@ def test_routing_where_there_is_nothing_to_route_is_refused(settings: dict[str, 
         TrainSettings(routing=Routing(share=0.5), **settings)
 
 
-@pytest.mark.parametrize(("name", "value"), [("share", 1.5), ("part", 0.0), ("part", 0.6)])
-def test_shares_out_of_range_are_refused(name: str, value: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("share", 1.5), ("part", 0.0), ("part", 0.6), ("quiet_coef", -1.0), ("quiet_coef", math.inf)],
+)
+def test_numbers_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"routing.{name} is {value}"):
-        Routing(**{name: value})
+        Routing(**{"share": 0.5} | {name: value})
+
+
+def test_settings_that_would_route_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"routing.quiet_coef is 0.5, but routing.share is 0"):
+        Routing(quiet_coef=0.5)
+    with pytest.raises(ValueError, match=r"routing.hold is False and routing.quiet_coef is 0"):
+        Routing(share=0.5, hold=False)

@@ -14,9 +14,11 @@ from goalcut.agents.files import RunConflictError, RunFileError, SettingError
 from goalcut.agents.gradient_log import GradientLog
 from goalcut.agents.parameters import flat_parameters
 from goalcut.agents.ppo import PPOSettings
+from goalcut.agents.routing import Routing
 from goalcut.agents.run import PRESETS, Run, TrainSettings
 from goalcut.agents.training import train
 from goalcut.envs import CheeseInCorner
+from goalcut.envs.worlds import StarsAndCheese
 
 SMALL = TrainSettings(
     world=CheeseInCorner(size=5, corner_size=3),
@@ -156,12 +158,25 @@ def test_applied_changes_sum_to_what_training_moved(tmp_path: Path) -> None:
     )
 
 
-def test_the_loss_terms_rows_sum_to_the_first_updates_gradient(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("routing", "terms"),
+    [
+        (Routing(), ("policy", "value", "entropy")),
+        (Routing(share=1.0, quiet_coef=0.5), ("policy", "value", "entropy", "quiet")),
+    ],
+)
+def test_the_loss_terms_rows_sum_to_the_first_updates_gradient(
+    tmp_path: Path, routing: Routing, terms: tuple[str, ...]
+) -> None:
+    world = StarsAndCheese(size=5, schedule="mixed") if routing.share else SMALL.world
     once = replace(SMALL, ppo=replace(SMALL.ppo, rollouts=1), record="update", record_terms_every=1)
-    log = trained(tmp_path / "run", once).gradient_log()
+    run = trained(tmp_path / "run", replace(once, world=world, routing=routing))
+    log = run.gradient_log()
     whole = log.rows(half="A").panel(0, log.parameters)[0]
-    parts = sum(log.rows(term, "A").panel(0, log.parameters)[0] for term in ("policy", "value", "entropy"))
-    assert abs(whole - parts).max() < 3e-3 * abs(whole).max()
+    parts = [log.rows(term, "A").panel(0, log.parameters)[0] for term in terms]
+    assert all(abs(part).max() > 0 for part in parts)
+    assert abs(whole - sum(parts)).max() < 3e-3 * abs(whole).max()
+    assert ("quiet_loss" in list(run.progress())[-1]) == ("quiet" in terms)
 
 
 def test_a_lost_bundle_never_wipes_what_was_recorded(tmp_path: Path) -> None:
