@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..agents.networks import HEADS, ActorCritic
 from .edits import Edit
 
 Edits = Mapping[str, Edit | Sequence[Edit]]
@@ -28,9 +29,8 @@ class EditedNetwork:
         parameters: in place of the network's own, as `functional_call` takes them; None are its own.
 
     Raises:
-        ValueError: there is no such layer. And when it is called: a forward pass does not call a layer (the heads
-            of an `ActorCritic` are one product; `trunk` gives what goes into them), an edit is not for what the layer
-            gives, or activations are not finite.
+        ValueError: there is no such layer. And when it is called: a forward pass does not call a layer, an edit is
+            not for what the layer gives, or activations are not finite.
     """
 
     def __init__(self, network: nn.Module, edits: Edits, parameters: Parameters | None = None):
@@ -137,6 +137,9 @@ def _listening(network: nn.Module, hearing: Mapping[str, _Heard], inputs: Tensor
         return called
 
     with ExitStack() as hooks:
+        if isinstance(network, ActorCritic) and not HEADS.isdisjoint(hearing):
+            network.heads_apart = True
+            hooks.callback(setattr, network, "heads_apart", False)
         for name, hears in hearing.items():
             handle = _layer(network, name).register_forward_hook(hook(name, hears))
             hooks.callback(handle.remove)

@@ -12,6 +12,7 @@ from .linear import Linear, linear
 
 NetworkName = Literal["mlp", "conv", "impala", "residual_mlp"]
 NETWORKS: tuple[str, ...] = get_args(NetworkName)
+HEADS = frozenset({"actor", "critic"})
 
 
 class ActorCritic(nn.Module):
@@ -21,9 +22,11 @@ class ActorCritic(nn.Module):
 
     Attributes:
         largest_input: observations are divided by it: 1 for planes, 255 for pixels.
+        heads_apart: whether each head is called as a module, as a hook on it needs; otherwise both are one product.
     """
 
     largest_input = 1
+    heads_apart = False
 
     def __init__(self, trunk: nn.Module, features: int, num_actions: int):
         super().__init__()
@@ -33,7 +36,10 @@ class ActorCritic(nn.Module):
 
     def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, actions) and values (B,)."""
-        heads = linear(self._features(observations), *self._heads()).float()
+        features = self._features(observations)
+        if self.heads_apart:
+            return self.actor(features).float(), self.critic(features).float()[:, 0]
+        heads = linear(features, *self._heads()).float()
         return heads[:, :-1], heads[:, -1]
 
     def routed(

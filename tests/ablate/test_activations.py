@@ -49,12 +49,29 @@ def test_the_network_is_as_it_was_after_a_pass_and_after_a_failure(network: nn.M
     zero = MeanAblation(torch.zeros(width))
     EditedNetwork(network, {"trunk": zero})(planes())
     for broken in ({"trunk": Broken(), "trunk.0": lambda h: h}, {"trunk": zero, "actor": zero}):
-        with pytest.raises((RuntimeError, ValueError), match=r"broken on purpose|does not call it"):
+        with pytest.raises((RuntimeError, ValueError), match=r"broken on purpose|'actor' gives \(4,\)"):
             EditedNetwork(network, broken)(planes())
     assert hooks_of(network) == 1
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
     for one, other in zip(network(planes()), said, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_heads_are_edited_as_any_layer_and_are_one_product_again_after_it(conv: nn.Module) -> None:
+    logits, values = conv(planes())
+    found = EditedNetwork(
+        conv, {"actor": ClampChannel(1, 5.0), "critic": MeanAblation(torch.full((1,), 2.0))}
+    )(planes())
+    clamped = logits.clone()
+    clamped[:, 1] = 5
+    torch.testing.assert_close(found[0], clamped)
+    torch.testing.assert_close(found[1], torch.full((6,), 2.0))
+    given = activations_at(conv, ["actor", "critic"], planes())
+    torch.testing.assert_close(given["actor"], logits)
+    torch.testing.assert_close(given["critic"][:, 0], values)
+    assert not conv.heads_apart
+    for one, other in zip(conv(planes()), (logits, values), strict=True):
         assert torch.equal(one, other)
 
 
@@ -135,12 +152,13 @@ def test_layers_of_a_classifier_are_edited_too() -> None:
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ("actor", "layer is 'actor': a forward pass does not call it, only trunk, trunk.0, trunk.1"),
+        ("unused", "layer is 'unused': a forward pass does not call it, only trunk, trunk.0, trunk.1"),
         ("trunk.9", "layer is 'trunk.9': the network has trunk, trunk.0"),
         ("", "layer is '': the network has trunk"),
     ],
 )
 def test_a_layer_that_is_not_called_or_not_there_is_refused(conv: nn.Module, layer: str, said: str) -> None:
+    conv.unused = nn.ReLU()
     with pytest.raises(ValueError, match=said):
         EditedNetwork(conv, {layer: ClampChannel(0, 0.0)})(planes())
     with pytest.raises(ValueError, match=said):
