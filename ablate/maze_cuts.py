@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..agents.open_run import MazeRun, open_maze_run
+from ..agents.parameters import entries_by_module
 from ..agents.rollout_run import REPORT_LEVEL_SEED, HeldOut
 from ..agents.run_directory import check_device
 from ..analysis.beyond import directions_beyond, joined
-from ..analysis.directions import Directions, module_of
+from ..analysis.directions import Directions
 from .ablation import TUNING_BATCHES, Ablation
 from .goal import Goal
 from .judge import Judge
@@ -227,8 +228,5 @@ def _profile_cuts(side: _Side, count: int, strongest: int, module: str) -> Itera
 
 
 def _largest_module(directions: Directions) -> str:
-    sizes: dict[str, int] = {}
-    for name, (start, stop, _) in directions.layout.items():
-        module = module_of(name)
-        sizes[module] = sizes.get(module, 0) + stop - start
-    return max(sizes, key=lambda module: sizes[module])
+    entries = entries_by_module(directions.layout)
+    return max(entries, key=lambda module: len(entries[module]))

@@ -13,7 +13,8 @@ import torch
 from scipy.linalg import eigh
 from torch import Tensor
 
-from ..analysis.directions import Directions, module_of
+from ..agents.parameters import entries_by_module
+from ..analysis.directions import Directions
 from ..analysis.profiles import centre_of_mass
 from .cuts import orthonormal
 
@@ -85,13 +86,11 @@ def within_module(directions: Directions, selection: Selection, module: str) -> 
     Raises:
         ValueError: no parameter of the layout belongs to `module`.
     """
+    entries = entries_by_module(directions.layout)
+    if module not in entries:
+        raise ValueError(f"module is {module!r}: give one of {', '.join(sorted(entries))}")
     inside = torch.zeros(selection.vectors.shape[1], dtype=torch.bool)
-    for name, (start, stop, _) in directions.layout.items():
-        if module_of(name) == module:
-            inside[start:stop] = True
-    if not inside.any():
-        modules = sorted({module_of(name) for name in directions.layout})
-        raise ValueError(f"module is {module!r}: give one of {', '.join(modules)}")
+    inside[entries[module]] = True
     vectors = orthonormal(selection.vectors * inside)
     return Selection(vectors, selection.centre, selection.recipe | {"module": module})
 

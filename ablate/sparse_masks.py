@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..analysis.directions import Layout, module_of
+from ..agents.parameters import Layout, entries_by_module
 from .goal import Goal
 from .judge import Judge
 from .tuning_loss import TuningLoss
@@ -122,7 +122,6 @@ def sparse_change(
 
 def moved_in(change: Tensor, layout: Layout) -> dict[str, int]:
     """Module → how many of its parameters a change (P,) moves; those of all modules are all that it moves."""
-    moved = dict.fromkeys(map(module_of, layout), 0)
-    for name, (start, stop, _) in layout.items():
-        moved[module_of(name)] += int(change[start:stop].count_nonzero())
-    return moved
+    return {
+        module: int(change[inside].count_nonzero()) for module, inside in entries_by_module(layout).items()
+    }

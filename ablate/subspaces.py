@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..analysis.directions import Directions, Layout, module_of
+from ..agents.parameters import entries_by_module
+from ..analysis.directions import Directions, Layout
 
 
 def random_directions(parameters: int, count: int, generator: torch.Generator) -> Directions:
@@ -34,10 +35,10 @@ def random_coordinates(moved: Tensor, groups: int, generator: torch.Generator) -
 
 def module_directions(moved: Tensor, layout: Layout) -> Directions:
     """What training moved in each module, strongest first: cutting one by a dose shrinks that module's θ − θ_0."""
-    modules: dict[str, Tensor] = {}
-    for name, (start, stop, _) in layout.items():
-        part = modules.setdefault(module_of(name), torch.zeros(len(moved)))
-        part[start:stop] = moved[start:stop]
+    modules = {
+        module: torch.zeros(len(moved)).index_copy_(0, inside, moved[inside])
+        for module, inside in entries_by_module(layout).items()
+    }
     norms = {name: float(part.norm()) for name, part in modules.items()}
     order = sorted(norms, key=lambda name: -norms[name])
     parts = torch.stack([modules[name] for name in order])

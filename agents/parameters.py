@@ -50,3 +50,16 @@ def set_parameters(module: nn.Module, flat: Tensor) -> None:
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             parameter.copy_(values[name])
+
+
+def module_of(parameter: str) -> str:
+    """The module that a parameter belongs to: "body.0.weight" → "body.0"; one of the root is its own."""
+    return parameter.rpartition(".")[0] or parameter
+
+
+def entries_by_module(layout: Layout) -> dict[str, Tensor]:
+    """Module, in the order of the layout → which entries of a flat vector are its parameters; int64, ascending."""
+    entries: dict[str, list[Tensor]] = {}
+    for name, (start, stop, _) in layout.items():
+        entries.setdefault(module_of(name), []).append(torch.arange(start, stop))
+    return {module: torch.cat(parts).sort().values for module, parts in entries.items()}

@@ -17,7 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from ..agents.files import write_safetensors
-from ..agents.parameters import Layout
+from ..agents.parameters import Layout, module_of
 
 _FORMAT = "goalcut.Directions/1"
 _UNIT_TOLERANCE = 1e-4
@@ -173,11 +173,6 @@ def stored_checksum(path: Path) -> str:
         raise ValueError(
             f"{path} is cut off or no file of directions ({error!r}); compute it again"
         ) from None
-
-
-def module_of(parameter: str) -> str:
-    """The module that a parameter belongs to: "body.0.weight" → "body.0"; one of the root is its own."""
-    return parameter.rpartition(".")[0] or parameter
 
 
 def module_shares(directions: Directions) -> dict[str, np.ndarray]:

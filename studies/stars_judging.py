@@ -25,8 +25,8 @@ from ..ablate.principal import principal_directions
 from ..ablate.selection import vectors_of
 from ..ablate.subspaces import random_directions
 from ..ablate.tuned import FEW_DOSES, TuneSettings, tune_doses
-from ..agents.parameters import parameter_layout
-from ..analysis.directions import Directions, Layout, module_of
+from ..agents.parameters import entries_by_module, parameter_layout
+from ..analysis.directions import Directions, Layout
 from ..analysis.rotations import principal_angles
 from ..analysis.subject import subject_of
 from ..envs.generator import make_levels
@@ -116,6 +116,7 @@ def _gradients(draws: Sequence[Sequence[Judge]], names: tuple[str, str]) -> dict
     chance = [random_directions(parameters, len(spans[0][measure]), generator) for measure in range(2)]
     layout = parameter_layout(draws[0][0].network)
     means = rows.mean(1)
+    same = [_by_module(means[0, of], means[1, of], layout) for of in range(2)]
     return {
         "angles": {
             "star and cheese": _degrees(principal_angles(spans[0][0], spans[1][1])),
@@ -125,10 +126,7 @@ def _gradients(draws: Sequence[Sequence[Judge]], names: tuple[str, str]) -> dict
         "cosines": {
             "star and cheese": _by_module(means[0, 0], means[1, 1], layout),
             "one goal, other levels": {
-                module: float(
-                    np.mean([_by_module(means[0, of], means[1, of], layout)[module] for of in range(2)])
-                )
-                for module in _modules(layout)
+                module: float(np.mean([cosines[module] for cosines in same])) for module in same[0]
             },
         },
     }
@@ -145,19 +143,13 @@ def _degrees(angles: np.ndarray) -> list[float]:
     return np.rad2deg(angles).tolist()
 
 
-def _modules(layout: Layout) -> list[str]:
-    return ["all", *dict.fromkeys(map(module_of, layout))]
-
-
 def _by_module(a: torch.Tensor, b: torch.Tensor, layout: Layout) -> dict[str, float]:
     """Cosine of two vectors of parameters, of all and in every module."""
-    found = {}
-    for module in _modules(layout):
-        inside = torch.zeros(len(a), dtype=torch.bool)
-        for name, (start, stop, _) in layout.items():
-            inside[start:stop] = module in ("all", module_of(name))
-        found[module] = float(torch.cosine_similarity(a[inside], b[inside], dim=0))
-    return found
+    parts = {"all": torch.arange(len(a))} | entries_by_module(layout)
+    return {
+        module: float(torch.cosine_similarity(a[inside], b[inside], dim=0))
+        for module, inside in parts.items()
+    }
 
 
 def _activations(judged: Judged, things: Sequence[str], pairs: int) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from ..ablate.judge import Judge
 from ..ablate.maze_cuts import levels_judged_on
 from ..ablate.maze_goals import MazeBehaviour, maze_goals, tuning_batches
 from ..ablate.tuned import FEW_DOSES, TuneSettings, tune_doses
-from ..analysis.directions import Directions, module_of
+from ..agents.parameters import entries_by_module
+from ..analysis.directions import Directions
 from ..analysis.profiles import centre_of_mass
 from .causal import causal_shares, learned, measure_gradients, module_shares_of, path_gradients
 from .relation import Relation, random_subspaces, relation, under_permuted_time
@@ -152,11 +153,9 @@ class JudgeTiming:
         """Of each module's part of the shares, the correlation of preference with time, and how large the part is."""
         vectors = found.vectors.astype(np.float64)
         result: dict[str, dict[str, Any]] = {}
-        for module in dict.fromkeys(map(module_of, found.layout)):
+        for module, entries in entries_by_module(found.layout).items():
             inside = np.zeros(len(change.moved), dtype=bool)
-            for name, (start, stop, _) in found.layout.items():
-                if module_of(name) == module:
-                    inside[start:stop] = True
+            inside[entries.numpy()] = True
             parts = {
                 which: module_shares_of(vectors, change.moved, of_measures, change.added, inside)
                 for which, of_measures in change.gradients.items()

@@ -5,6 +5,7 @@ import torch
 
 from goalcut.agents.networks import NETWORKS, build_network
 from goalcut.agents.parameters import (
+    entries_by_module,
     flat_parameters,
     named_parameters_of,
     parameter_layout,
@@ -69,6 +70,18 @@ def test_flat_parameters_written_back_are_the_same_network() -> None:
     planes = torch.rand(5, *MAZE)
     torch.testing.assert_close(network(planes), other(planes))
     assert torch.equal(flat_parameters(network), flat_parameters(other))
+
+
+def test_the_entries_of_all_modules_are_all_entries_each_once() -> None:
+    layout = parameter_layout(build_network("mlp", MAZE, 4, seed=0))
+    # A layout may hold a module's parameters apart, and in any order.
+    for of in (layout, dict(sorted(layout.items(), key=lambda item: item[0]))):
+        entries = entries_by_module(of)
+        assert set(entries) == {"trunk.1", "trunk.3", "actor", "critic"}
+        everything = torch.cat(list(entries.values()))
+        assert everything.sort().values.tolist() == list(range(max(stop for _, stop, _ in layout.values())))
+        start, stop, _ = layout["actor.bias"]
+        assert set(range(start, stop)) <= set(entries["actor"].tolist())
 
 
 def test_parameters_of_another_length_are_refused() -> None:
