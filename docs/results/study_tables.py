@@ -7,9 +7,9 @@ interquartile mean and its interval; and of the headline cuts every control besi
 reaches within a length, alone and where navigation must stay, at what side effects and with how many directions or
 entries (k); then within other lengths, and of activations by layer, way and dose. Of timing: when each goal is
 learned, and per variant how a direction's time goes with what it carries, beside the nulls, and the same by module.
-Of stars: per schedule what is left after each treatment, the tuned cuts beside their controls, and how much star and
-cheese have in common. Of robustness: per variant which goal comes first, whether the early one persists, and the tuned
-cuts beside controls.
+Of stars: per schedule what is left after each treatment, the cuts of own features and the tuned ones beside controls,
+and how much star and cheese have in common. Of robustness: per variant which goal comes first, whether the early one
+persists, and the tuned cuts beside controls.
 """
 
 import argparse
@@ -215,6 +215,7 @@ def stars(variants: dict[str, Any]) -> str:
     """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
     parts = [
         *(_left(variants, goal) for goal in ("star", "cheese")),
+        *(_removed(variants, goal, "own features", OWN_FEATURES) for goal in ("star", "cheese")),
         _unseen(variants),
         *(_removed(variants, goal) for goal in ("star", "cheese")),
         _in_common(variants),
@@ -276,20 +277,33 @@ def _unseen(variants: dict[str, Any]) -> str:
     return "**Blind to one of them**\n\n" + "\n".join(lines)
 
 
-def _removed(variants: dict[str, Any], goal: str) -> str:
-    """The tuned cut of one goal over seeds, and the selectivity of its controls; of variants that have one."""
+# Controls of the cut of a thing's own features: the same of the other thing, and of an agent of another seed.
+OWN_FEATURES = {"neighbouring time": "the other's features", "another seed": "another seed"}
+
+
+def _removed(
+    variants: dict[str, Any], goal: str, kind: str = "tuned", named: dict[str, str] | None = None
+) -> str:
+    """One kind of cut of one goal over seeds, and the selectivity of its controls; of variants that have one.
+
+    Args:
+        variants: of the study.
+        goal: that is removed.
+        kind: of cut.
+        named: controls to be told of → what they are called; all by default.
+    """
     found = {
         name: cut
         for name, variant in variants.items()
         for cut in variant["cuts"]
-        if cut["name"] == f"tuned: remove {goal}"
+        if cut["name"] == f"{kind}: remove {goal}"
     }
-    controls = list(dict.fromkeys(one["name"] for cut in found.values() for one in cut["controls"]))
+    controls = named or {one["name"]: one["name"] for cut in found.values() for one in cut["controls"]}
     first = next(iter(variants.values()))
     retained = first["retained"]
     names = ["selectivity, median", "interquartile mean (95 %)", "seeds"]
     names += [*first["goal_names"], *retained[len(first["goal_names"]) :]]
-    lines = [f"**tuned: remove {goal}**", "", header(["variant", *names, "‖Δθ‖/‖θ−θ₀‖", *controls])]
+    lines = [f"**{kind}: remove {goal}**", "", header(["variant", *names, "‖Δθ‖/‖θ−θ₀‖", *controls.values()])]
     for name, cut in found.items():
         beside = {one["name"]: told(one["selectivity"]) for one in cut["controls"]}
         lines.append(row([name, *cells_of(cut, retained), *(beside.get(of, "–") for of in controls)]))
