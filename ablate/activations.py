@@ -25,7 +25,8 @@ class EditedNetwork:
 
     Args:
         network: any module.
-        edits: by layer, a name of `named_modules`; layers may lie inside one another.
+        edits: by layer, a name of `named_modules`; layers may lie inside one another. With a head of an `ActorCritic`
+            among them, both are computed apart, and differ from their one product in the last bits.
         parameters: in place of the network's own, as `functional_call` takes them; None are its own.
 
     Raises:
@@ -137,9 +138,8 @@ def _listening(network: nn.Module, hearing: Mapping[str, _Heard], inputs: Tensor
         return called
 
     with ExitStack() as hooks:
-        if isinstance(network, ActorCritic) and not HEADS.isdisjoint(hearing):
-            network.heads_apart = True
-            hooks.callback(setattr, network, "heads_apart", False)
+        if not HEADS.isdisjoint(hearing):
+            _call_heads(network, hooks)
         for name, hears in hearing.items():
             handle = _layer(network, name).register_forward_hook(hook(name, hears))
             hooks.callback(handle.remove)
@@ -151,6 +151,13 @@ def _listening(network: nn.Module, hearing: Mapping[str, _Heard], inputs: Tensor
         )
 
 
+def _call_heads(network: nn.Module, until: ExitStack) -> None:
+    """Have both heads of an `ActorCritic` called as modules, until this ends."""
+    if isinstance(network, ActorCritic):
+        until.callback(setattr, network, "heads_apart", network.heads_apart)
+        network.heads_apart = True
+
+
 def _finite(given: Tensor) -> bool:
     # What is not finite leaves no sum finite, and a sum takes a 25th of the time; one of large entries may overflow.
     return bool(given.detach().sum().isfinite()) or bool(torch.isfinite(given).all())
@@ -159,6 +166,7 @@ def _finite(given: Tensor) -> bool:
 def _called(network: nn.Module, inputs: Tensor) -> list[str]:
     called: dict[str, None] = {}
     with ExitStack() as hooks, torch.no_grad():
+        _call_heads(network, hooks)
         for name, module in network.named_modules():
             if name:
                 handle = module.register_forward_hook(lambda *_, name=name: called.setdefault(name))

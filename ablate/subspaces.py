@@ -35,10 +35,10 @@ def random_coordinates(moved: Tensor, groups: int, generator: torch.Generator) -
 
 def module_directions(moved: Tensor, layout: Layout) -> Directions:
     """What training moved in each module, strongest first: cutting one by a dose shrinks that module's θ − θ_0."""
-    modules = {
-        module: torch.zeros(len(moved)).index_copy_(0, inside, moved[inside])
-        for module, inside in entries_by_module(layout).items()
-    }
+    modules: dict[str, Tensor] = {}
+    for module, inside in entries_by_module(layout).items():
+        part = modules[module] = torch.zeros(len(moved))
+        part[inside] = moved[inside].to(part)
     norms = {name: float(part.norm()) for name, part in modules.items()}
     order = sorted(norms, key=lambda name: -norms[name])
     parts = torch.stack([modules[name] for name in order])

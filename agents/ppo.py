@@ -337,8 +337,8 @@ class PPO:
                 value_coef=cfg.value_coef,
                 entropy_coef=cfg.entropy_coef,
             )
-            for given in untaught:
-                loss = loss.quietened(given, len(advantages), quiet_coef)
+            if untaught:
+                loss = loss.quietened(untaught[0], len(advantages), quiet_coef)
             if recorder is not None:
                 recorder.record_terms(loss.with_gradients_of_terms(*outputs), self.env_steps, half=half)
             gradients.put(number, outputs, loss.derivative())

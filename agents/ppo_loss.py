@@ -29,7 +29,8 @@ class PPOLoss:
     by_untaught: Tensor | None = None
 
     def quietened(self, untaught: Tensor, size: int, coef: float) -> "PPOLoss":
-        """The same with the term `quiet`: `coef` times half the mean square of what untaught features give.
+        """The same with the term `quiet`: `coef` times half the square of what untaught features give, summed over
+        logits and value, averaged over the minibatch.
 
         Args:
             untaught: (B, actions + 1), what they add to a sample's logits and value.

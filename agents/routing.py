@@ -6,9 +6,10 @@ heads; all others answer as ever but are held still. Samples that show both or n
 everything. After training, a thing's features hold what only it needed: taking back what training moved of them should
 remove the goal.
 
-Held still, features still speak on samples that do not teach them, and nothing corrects what they say there: where most
-samples are routed, training breaks. So a routed sample can also keep them *quiet*: a term of the loss, half the square
-of what they add to logits and value, teaches them to add nothing there. The paper has no such term.
+Held still, features still speak on samples that do not teach them, and nothing corrects what they say there: where
+most samples are routed, training breaks. So a routed sample can also keep them *quiet*, the other thing's and the
+shared ones alike: a term of the loss, half the square of what they add to logits and value, teaches them to add
+nothing there. The paper has no such term.
 """
 
 import math
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .networks import ActorCritic
+from .networks import HEADS, ActorCritic
 from .parameters import parameter_layout
 
 
@@ -29,7 +30,8 @@ class Routing:
         share: share of the samples showing one thing alone that are routed; 0 is no routing.
         part: share of the features that each of the two things has of its own.
         hold: whether a routed sample holds the other features still; without, it only keeps them quiet.
-        quiet_coef: weight of half the squared share that the other features have in a routed sample's logits and value.
+        quiet_coef: weight of half the square of what the other features add to a routed sample's logits and value,
+            summed over these and averaged over all samples.
     """
 
     share: float = 0.0
@@ -43,15 +45,15 @@ class Routing:
         if not 0 < self.part <= 0.5:
             raise ValueError(f"routing.part is {self.part}: give a share above 0 and up to 0.5")
         if not 0 <= self.quiet_coef < math.inf:
-            raise ValueError(f"routing.quiet_coef is {self.quiet_coef}: give a number from 0")
+            raise ValueError(f"routing.quiet_coef is {self.quiet_coef}: give a finite number, 0 or more")
         if self.quiet_coef and not self.share:
             raise ValueError(
                 f"routing.quiet_coef is {self.quiet_coef}, but routing.share is 0 and no sample is routed: give a share"
             )
-        if self.share and not self.hold and not self.quiet_coef:
+        if not self.hold and not self.quiet_coef:
             raise ValueError(
-                "routing.hold is False and routing.quiet_coef is 0: a routed sample would do nothing that others do "
-                "not; give a quiet_coef, or hold"
+                "routing.hold is False and routing.quiet_coef is 0: a routed sample would teach as all others do; give "
+                "a quiet_coef, or hold"
             )
 
     def features_of(self, count: int) -> tuple[range, range]:
@@ -131,6 +133,6 @@ def parameters_of_features(network: ActorCritic, features: range) -> Tensor:
     own = slice(features.start, features.stop)
     mark(f"trunk.{last}.weight", own)
     mark(f"trunk.{last}.bias", own)
-    for head in ("actor", "critic"):
+    for head in sorted(HEADS):
         mark(f"{head}.weight", (slice(None), own))
     return chosen

@@ -47,9 +47,16 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds = seed_set(args.seeds, "development").seeds
     figures = ["star / cheese", "without the star's", "selectivity", "without the cheese's", "selectivity"]
+    try:
+        ways = [
+            Routing(share=share, part=part, hold=not args.no_hold, quiet_coef=quiet)
+            for share, quiet, part in product(args.shares, args.quiet_coefs, args.parts)
+        ]
+    except ValueError as error:
+        parser.error(str(error))
     print(header(["share", "quiet_coef", "part", "held", "seed", *figures]), flush=True)
-    for share, quiet, part, seed in product(args.shares, args.quiet_coefs, args.parts, seeds):
-        routing = Routing(share=share, part=part, hold=not args.no_hold, quiet_coef=quiet)
+    for routing, seed in product(ways, seeds):
+        share, quiet, part = routing.share, routing.quiet_coef, routing.part
         settings = replace(BASE, world=MIXED, routing=routing, seed=seed, threads=1, record="none")
         name = (
             f"share-{share:g}-quiet-{quiet:g}-part-{part:g}-{'held' if routing.hold else 'free'}-seed-{seed}"

@@ -215,7 +215,7 @@ def stars(variants: dict[str, Any]) -> str:
     """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
     parts = [
         *(_left(variants, goal) for goal in ("star", "cheese")),
-        *(_removed(variants, goal, "own features", OWN_FEATURES) for goal in ("star", "cheese")),
+        *(_removed(variants, goal, "own features") for goal in ("star", "cheese")),
         _unseen(variants),
         *(_removed(variants, goal) for goal in ("star", "cheese")),
         _in_common(variants),
@@ -277,33 +277,26 @@ def _unseen(variants: dict[str, Any]) -> str:
     return "**Blind to one of them**\n\n" + "\n".join(lines)
 
 
-# Controls of the cut of a thing's own features: the same of the other thing, and of an agent of another seed.
-OWN_FEATURES = {"neighbouring time": "the other's features", "another seed": "another seed"}
+# What lies beside directions of a time, of a thing's own features.
+BESIDE = {"own features": {"neighbouring time": "the other's features"}}
 
 
-def _removed(
-    variants: dict[str, Any], goal: str, kind: str = "tuned", named: dict[str, str] | None = None
-) -> str:
-    """One kind of cut of one goal over seeds, and the selectivity of its controls; of variants that have one.
-
-    Args:
-        variants: of the study.
-        goal: that is removed.
-        kind: of cut.
-        named: controls to be told of → what they are called; all by default.
-    """
+def _removed(variants: dict[str, Any], goal: str, kind: str = "tuned") -> str:
+    """One kind of cut of one goal over seeds, and the selectivity of its controls; of variants that have one."""
     found = {
         name: cut
         for name, variant in variants.items()
         for cut in variant["cuts"]
         if cut["name"] == f"{kind}: remove {goal}"
     }
-    controls = named or {one["name"]: one["name"] for cut in found.values() for one in cut["controls"]}
+    names_of = BESIDE.get(kind, {})
+    controls = list(dict.fromkeys(one["name"] for cut in found.values() for one in cut["controls"]))
     first = next(iter(variants.values()))
     retained = first["retained"]
     names = ["selectivity, median", "interquartile mean (95 %)", "seeds"]
     names += [*first["goal_names"], *retained[len(first["goal_names"]) :]]
-    lines = [f"**{kind}: remove {goal}**", "", header(["variant", *names, "‖Δθ‖/‖θ−θ₀‖", *controls.values()])]
+    names += ["‖Δθ‖/‖θ−θ₀‖", *(names_of.get(of, of) for of in controls)]
+    lines = [f"**{kind}: remove {goal}**", "", header(["variant", *names])]
     for name, cut in found.items():
         beside = {one["name"]: told(one["selectivity"]) for one in cut["controls"]}
         lines.append(row([name, *cells_of(cut, retained), *(beside.get(of, "–") for of in controls)]))

@@ -52,6 +52,7 @@ def test_the_network_is_as_it_was_after_a_pass_and_after_a_failure(network: nn.M
         with pytest.raises((RuntimeError, ValueError), match=r"broken on purpose|'actor' gives \(4,\)"):
             EditedNetwork(network, broken)(planes())
     assert hooks_of(network) == 1
+    assert not network.heads_apart
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
     for one, other in zip(network(planes()), said, strict=True):
@@ -67,6 +68,10 @@ def test_heads_are_edited_as_any_layer_and_are_one_product_again_after_it(conv: 
     clamped[:, 1] = 5
     torch.testing.assert_close(found[0], clamped)
     torch.testing.assert_close(found[1], torch.full((6,), 2.0))
+    doubled = {name: 2 * value for name, value in conv.state_dict().items()}
+    elsewhere = EditedNetwork(conv, {"critic": ClampChannel(0, 3.0)}, doubled)(planes())
+    torch.testing.assert_close(elsewhere[0], functional_call(conv, doubled, (planes(),))[0])
+    torch.testing.assert_close(elsewhere[1], torch.full((6,), 3.0))
     given = activations_at(conv, ["actor", "critic"], planes())
     torch.testing.assert_close(given["actor"], logits)
     torch.testing.assert_close(given["critic"][:, 0], values)
@@ -152,7 +157,7 @@ def test_layers_of_a_classifier_are_edited_too() -> None:
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        ("unused", "layer is 'unused': a forward pass does not call it, only trunk, trunk.0, trunk.1"),
+        ("unused", "layer is 'unused': a forward pass does not call it, only actor, critic, trunk, trunk.0"),
         ("trunk.9", "layer is 'trunk.9': the network has trunk, trunk.0"),
         ("", "layer is '': the network has trunk"),
     ],

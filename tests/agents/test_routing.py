@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import torch
 from torch import Tensor
 
 from goalcut.agents.networks import ActorCritic, build_network
-from goalcut.agents.ppo import PPOSettings
+from goalcut.agents.parameters import parameter_layout
+from goalcut.agents.ppo import PPO, PPOSettings
 from goalcut.agents.routing import Router, Routing, parameters_of_features
 from goalcut.agents.run import Run, TrainSettings
 from goalcut.agents.training import train
+from goalcut.envs import CheeseMaze, make_levels
+from goalcut.envs.planes import plane_names
 from goalcut.envs.worlds import CheeseInCorner, StarsAndCheese
 
 PLANES = ("walls", "mouse", "cheese", "star")
@@ -41,7 +45,11 @@ def gradients(network: ActorCritic, planes: Tensor, taught: Tensor | None, hold:
 
 @pytest.fixture(scope="module")
 def network() -> ActorCritic:
-    return build_network("conv", (4, 5, 5), 4, seed=0)
+    network = build_network("conv", (4, 5, 5), 4, seed=0)
+    with torch.no_grad():
+        for head in (network.actor, network.critic):
+            head.bias.normal_(generator=torch.Generator().manual_seed(1))
+    return network
 
 
 def router(share: float = 1.0) -> Router:
@@ -108,7 +116,29 @@ def test_the_quiet_term_teaches_only_features_that_the_sample_does_not(network: 
     gradient = flat_gradient(network.routed(planes, taught)[2].square().sum(), network)
     own, other = Routing(share=1.0).features_of(128)
     assert gradient[parameters_of_features(network, own)].abs().max() == 0
-    assert gradient[parameters_of_features(network, other)].abs().max() > 0
+    for features in (other, range(other.stop, 128)):  # the other thing's, and the shared
+        assert gradient[parameters_of_features(network, features)].abs().max() > 0
+    layout = parameter_layout(network)
+    for head in ("actor", "critic"):
+        start, stop, _ = layout[f"{head}.bias"]
+        assert gradient[start:stop].abs().max() == 0
+
+
+def test_the_quiet_loss_is_of_all_samples_of_the_update() -> None:
+    world = StarsAndCheese(size=5, schedule="mixed")
+    settings = replace(SMALL, minibatches=1)
+    env = CheeseMaze(make_levels(world, 32, seed=0), settings.num_envs, seed=0)
+    routing = Routing(share=1.0, quiet_coef=0.7)
+    planes = plane_names(world)
+    fresh = build_network("conv", (len(planes), 5, 5), 4, seed=0)
+    router = Router(routing, planes, ("star", "cheese"), 128)
+    ppo = PPO(settings, fresh, env, seed=0, router=router)
+    rollout, _ = ppo.collect()
+    samples = rollout.observations.flatten(0, 1)
+    with torch.no_grad():
+        untaught = fresh.routed(samples, router.taught(samples, torch.zeros(len(samples))))[2]
+    expected = 0.7 * 0.5 * float(untaught.square().sum(1).mean())
+    assert 0 < expected == pytest.approx(ppo.learn(rollout)["quiet_loss"], rel=1e-4)
 
 
 def test_only_the_asked_share_of_samples_is_routed() -> None:
@@ -176,3 +206,5 @@ def test_settings_that_would_route_nothing_are_refused() -> None:
         Routing(quiet_coef=0.5)
     with pytest.raises(ValueError, match=r"routing.hold is False and routing.quiet_coef is 0"):
         Routing(share=0.5, hold=False)
+    with pytest.raises(ValueError, match=r"routing.hold is False and routing.quiet_coef is 0"):
+        Routing(hold=False)
