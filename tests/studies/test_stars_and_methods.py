@@ -119,6 +119,15 @@ def test_the_page_and_the_tables_of_stars_tell_of_the_removal_of_either(
             both = " / ".join(tables.number(blind[of]["over_seeds"]["iqm"][0]) for of in ("star", "cheese"))
             row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
             assert f"| {both} | {tables.told(variant['after'][goal]['tuned']['gap'])} |" in row
+            own = next(cut for cut in variant["cuts"] if cut["name"] == f"own features: remove {goal}")
+            beside = {one["name"]: one for one in own["controls"]}
+            of_own = tables.stars(variants).split(f"**own features: remove {goal}**")[1]
+            row = next(line for line in of_own.splitlines() if line.startswith(f"| {name} |"))
+            headings = of_own.strip().splitlines()[0].split(" | ")
+            told = dict(zip(headings, row.split(" | "), strict=True))
+            assert told["interquartile mean (95 %)"] == tables.told(own["selectivity"])
+            other = beside["neighbouring time"]["selectivity"]
+            assert told["the other's features"].rstrip(" |") == tables.told(other)
 
 
 def test_taking_back_own_features_resets_just_their_parameters(stars: Path) -> None:
