@@ -27,6 +27,7 @@ from .study import Study
 WORLD = StarsAndCheese(size=7)
 # On 7×7 both are learned within 80 rollouts.
 BASE = TrainSettings(world=WORLD, ppo=PPOSettings(rollouts=80))
+TWICE = PPOSettings(rollouts=160)
 MIXED = replace(WORLD, schedule="mixed")
 # Of weights 0.1, 0.5 and 2 on development seeds (docs/results/routing_strength.py): less leaves the goals mixed, more
 # costs return.
@@ -73,8 +74,9 @@ STARS = Study(
         "routed": replace(BASE, world=MIXED, routing=Routing(share=1.0)),
         "routed-half": replace(BASE, world=MIXED, routing=Routing(share=0.5)),
         "routed-quiet": replace(BASE, world=MIXED, routing=QUIET),
-        # Quiet features learn more slowly: with twice the time, to tell what they cost from what they part.
-        "routed-quiet-longer": replace(BASE, ppo=PPOSettings(rollouts=160), world=MIXED, routing=QUIET),
+        # Quiet features learn more slowly: with twice the time, beside others that have it, too.
+        "routed-quiet-longer": replace(BASE, ppo=TWICE, world=MIXED, routing=QUIET),
+        "mixed-longer": replace(BASE, ppo=TWICE, world=MIXED),
         "quiet": replace(BASE, world=MIXED, routing=replace(QUIET, hold=False)),
         "filtered-half": replace(BASE, world=replace(MIXED, filtered=0.5)),
         "filtered": replace(BASE, world=replace(MIXED, filtered=1.0)),
