@@ -6,10 +6,10 @@ heads; all others answer as ever but are held still. Samples that show both or n
 everything. After training, a thing's features hold what only it needed: taking back what training moved of them should
 remove the goal.
 
-Held still, features still speak on samples that do not teach them, and nothing corrects what they say there: where
-most samples are routed, training breaks. So a routed sample can also keep them *quiet*, the other thing's and the
-shared ones alike: a term of the loss, half the square of what they add to logits and value, teaches them to add
-nothing there. The paper has no such term.
+Held still, features still add to the answers on samples that do not teach them, and where most samples are routed that
+breaks training. So a routed sample can also keep them *quiet*, the other thing's and the shared ones alike: a term of
+the loss, half the square of what they add to logits and value, teaches them to add nothing there. The paper has no such
+term.
 """
 
 import math
