@@ -3,8 +3,8 @@
 The features before the heads are parted: each of two things has some of its own, the rest are shared. A routed sample
 that shows one thing alone teaches only that thing's features, what leads to them and what leads from them to the
 heads; all others answer as ever but are held still. Samples that show both or neither, and those left unrouted, teach
-everything. After training, a thing's features hold what only it needed: taking back what training moved of them should
-remove the goal.
+everything. After training, a thing's features are to hold what only it needed: taking back what training moved of them
+should remove the goal.
 
 Held still, features still add to the answers on samples that do not teach them, and where most samples are routed that
 breaks training. So a routed sample can also keep them *quiet*, the other thing's and the shared ones alike: a term of

@@ -47,11 +47,15 @@ def _after_removing(runs: Sequence[RunResult], goal: WorldGoal) -> dict[str, Any
 
 
 def _treated(run: RunResult, treatment: str, goal: WorldGoal) -> dict[str, float] | None:
-    """Both goals' measures after a treatment meant to remove one of them, and how far the other is then ahead."""
+    """Both goals' measures after a treatment meant to remove one of them, and how far the other is then ahead.
+
+    Also, but for early stopping, which of the two is reached first where a maze holds both.
+    """
     goals = run.run.settings.world.goals
+    first = [f"{of.name}_first" for of in goals]
     judged = run.judged
     if treatment == "nothing":
-        values = {of.measure: run.measure(of.measure) for of in goals}
+        values = {name: run.measure(name) for name in (*(of.measure for of in goals), *first)}
     elif treatment == "early stopping":
         values = judged["early_stopping"][goal.name]
     elif treatment == "blind":
@@ -69,7 +73,8 @@ def _treated(run: RunResult, treatment: str, goal: WorldGoal) -> dict[str, float
         values = rows[0]["measures"]
     (kept,) = (of for of in goals if of != goal)
     ahead = values[kept.measure] - values[goal.measure]
-    return {of.name: values[of.measure] for of in goals} | {"gap": ahead}
+    told = {of.name: values[of.measure] for of in goals} | {"gap": ahead}
+    return told | {name: values[name] for name in first if name in values}
 
 
 def _blind(runs: Sequence[RunResult]) -> dict[str, Any]:

@@ -215,6 +215,7 @@ def stars(variants: dict[str, Any]) -> str:
     """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
     parts = [
         *(_left(variants, goal) for goal in ("star", "cheese")),
+        _both(variants),
         *(_removed(variants, goal, "own features") for goal in ("star", "cheese")),
         _unseen(variants),
         *(_removed(variants, goal) for goal in ("star", "cheese")),
@@ -258,6 +259,26 @@ def _left(variants: dict[str, Any], goal: str) -> str:
             for of in TREATMENTS
         )
         lines.append(row([name, told(variant["measures"]["return"]), *lefts, told(after["tuned"]["gap"])]))
+    return "\n".join(lines)
+
+
+def _both(variants: dict[str, Any]) -> str:
+    """Where a maze holds both: which is reached first, after treatments that are to remove one of them."""
+    treatments = [of for of in TREATMENTS if of != "early stopping"]
+    names = [f"{of}: star / cheese" for of in treatments]
+    lines = ["**Both in the maze: reached first**", "", header(["variant, removed", *names])]
+    for name, variant in variants.items():
+        for goal, after in variant["after"].items():
+            cells = (
+                " / ".join(
+                    number(after[of][f"{thing}_first"]["over_seeds"]["iqm"][0])
+                    for thing in ("star", "cheese")
+                )
+                if of in after
+                else "–"
+                for of in treatments
+            )
+            lines.append(row([f"{name}, {goal}", *cells]))
     return "\n".join(lines)
 
 

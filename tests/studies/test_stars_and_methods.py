@@ -119,6 +119,12 @@ def test_the_page_and_the_tables_of_stars_tell_of_the_removal_of_either(
             both = " / ".join(tables.number(blind[of]["over_seeds"]["iqm"][0]) for of in ("star", "cheese"))
             row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
             assert f"| {both} | {tables.told(variant['after'][goal]['tuned']['gap'])} |" in row
+            first = next(
+                line for line in tables.stars(variants).splitlines() if line.startswith(f"| {name}, {goal} |")
+            )
+            tuned = variant["after"][goal]["tuned"]
+            both = (tables.number(tuned[f"{of}_first"]["over_seeds"]["iqm"][0]) for of in ("star", "cheese"))
+            assert " / ".join(both) in first
             own = next(cut for cut in variant["cuts"] if cut["name"] == f"own features: remove {goal}")
             beside = {one["name"]: one for one in own["controls"]}
             of_own = tables.stars(variants).split(f"**own features: remove {goal}**")[1]
