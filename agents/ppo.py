@@ -194,6 +194,7 @@ class PPO:
             network.parameters(), lr=settings.learning_rate, eps=1e-5, fused=True
         )
         self.rollouts_done = 0
+        self._quiet_coef = 0.0 if router is None else router.routing.quiet_coef
         self._reduced = resolved_precision(settings.precision, self.device) == "bfloat16"
         self._generator = torch.Generator(self.device).manual_seed(seed)
         # How the network reads planes: pixel by pixel, or plane by plane.
@@ -320,11 +321,11 @@ class PPO:
         cfg = self.settings
         advantages = samples.advantages[torch.cat([chosen for chosen, _ in halves.values()])]
         centre, spread = advantages.mean(), advantages.std() + 1e-8
-        quiet_coef = self._router.routing.quiet_coef if self._router else 0.0
 
         def of(number: int, half: str) -> dict[str, Tensor]:
             chosen, drawn = halves[half]
-            logits, values, *untaught = outputs = self._outputs(samples.planes(chosen), drawn)
+            outputs = self._outputs(samples.planes(chosen), drawn)
+            logits, values = outputs[:2]
             loss = ppo_loss(
                 logits,
                 values,
@@ -337,8 +338,8 @@ class PPO:
                 value_coef=cfg.value_coef,
                 entropy_coef=cfg.entropy_coef,
             )
-            if untaught:
-                loss = loss.quietened(untaught[0], len(advantages), quiet_coef)
+            if self._quiet_coef:
+                loss = loss.quietened(outputs[2], len(advantages), self._quiet_coef)
             if recorder is not None:
                 recorder.record_terms(loss.with_gradients_of_terms(*outputs), self.env_steps, half=half)
             gradients.put(number, outputs, loss.derivative())
@@ -389,4 +390,4 @@ class PPO:
             if router is None:
                 return self.network(planes)
             outputs = self.network.routed(planes, router.taught(observations, drawn), router.routing.hold)
-            return outputs if router.routing.quiet_coef else outputs[:2]
+            return outputs if self._quiet_coef else outputs[:2]

@@ -28,6 +28,7 @@ class PPOLoss:
     metrics: dict[str, Tensor]
     by_untaught: Tensor | None = None
 
+    @torch.no_grad()
     def quietened(self, untaught: Tensor, size: int, coef: float) -> "PPOLoss":
         """The same with the term `quiet`: `coef` times half the square of what untaught features give, summed over
         logits and value, averaged over the minibatch.
@@ -37,8 +38,8 @@ class PPOLoss:
             size: samples that the loss is the mean over.
             coef: weight of the term.
         """
-        slope = untaught.detach() * (coef / size)
-        terms = self.terms | {"quiet": 0.5 * (untaught.detach() * slope).sum()}
+        slope = untaught * (coef / size)
+        terms = self.terms | {"quiet": 0.5 * (untaught * slope).sum()}
         return replace(self, terms=terms, by_untaught=slope)
 
     def derivative(self) -> tuple[Tensor, ...]:

@@ -133,6 +133,6 @@ def parameters_of_features(network: ActorCritic, features: range) -> Tensor:
     own = slice(features.start, features.stop)
     mark(f"trunk.{last}.weight", own)
     mark(f"trunk.{last}.bias", own)
-    for head in sorted(HEADS):
+    for head in HEADS:
         mark(f"{head}.weight", (slice(None), own))
     return chosen

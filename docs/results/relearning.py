@@ -49,10 +49,10 @@ def main() -> None:
     found: dict[str, list[list[tuple[float, float]]]] = defaultdict(list)
     for directory in args.runs:
         run = open_maze_run(directory)
-        judge = _ablation(run).judge
-        for name, theta in _starts(run):
+        ablation = _ablation(run)
+        for name, theta in _starts(run, ablation):
             for paid, filtered in (("no star", 1.0), ("star and cheese", 0.0)):
-                found[f"{name}, {paid}"].append(list(_going_on(run, judge, theta, filtered)))
+                found[f"{name}, {paid}"].append(list(_going_on(run, ablation.judge, theta, filtered)))
     print(header(["cut, trained on", *(f"after {rollouts}: star / cheese" for rollouts in ROLLOUTS)]))
     for name, seeds in found.items():
         cells = (
@@ -68,18 +68,16 @@ def _ablation(run: Run) -> MazeAblation:
     return MazeAblation(run, directions, analysis["directions"]["split_row"], STARS.ablate)
 
 
-def _starts(run: Run) -> Iterator[tuple[str, Tensor]]:
+def _starts(run: Run, ablation: MazeAblation) -> Iterator[tuple[str, Tensor]]:
     """What is trained on, by name."""
     theta_0, theta, network = run.parameters_after(0), run.parameters_after(), run.network()
     star, _ = run.settings.routing.features_of(network.actor.in_features)
     yield "own features back", torch.where(parameters_of_features(network, star), theta_0, theta)
     rows = load_table(run.directory / "ablation" / "table.json")["rows"]
     (tuned,) = (cut for cut in rows if cut.name == "tuned: remove star" and cut.control_of is None)
-    yield "tuned", remade(_ablation(run), tuned)
-    yield (
-        "never taught",
-        open_maze_run(run.directory.parents[1] / "filtered" / run.directory.name).parameters_after(),
-    )
+    yield "tuned", remade(ablation, tuned)
+    filtered = run.directory.parents[1] / "filtered" / run.directory.name
+    yield "never taught", open_maze_run(filtered).parameters_after()
     yield "untrained", theta_0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from tables import header, number, row
 
-from goalcut.ablate.judge import Judge
+from goalcut.ablate.judge import Judge, Verdict
 from goalcut.ablate.maze_cuts import levels_judged_on
 from goalcut.ablate.maze_goals import MazeBehaviour, maze_goals
 from goalcut.agents.routing import Routing, parameters_of_features
@@ -74,18 +74,17 @@ def _judged(run: Run, levels: int) -> Iterator[str]:
     behaviour = MazeBehaviour(run.behaviour(levels, split=split, seed=level_seed))
     judge = Judge(network, behaviour, theta_0, theta, goals=goals)
 
-    def reached(of: torch.Tensor) -> str:
-        measures = judge.judge(of).measures
-        return " / ".join(number(measures[goal.remove]) for goal in goals)
+    def reached(verdict: Verdict) -> str:
+        return " / ".join(number(verdict.measures[goal.remove]) for goal in goals)
 
-    yield reached(theta)
+    yield reached(judge.judge(theta))
     for goal, features in zip(
         goals, run.settings.routing.features_of(network.actor.in_features), strict=True
     ):
         own = parameters_of_features(network, features)
-        cut = torch.where(own, theta_0, theta)
-        yield reached(cut)
-        yield number(judge.judge(cut).selectivity[goal.name])
+        verdict = judge.judge(torch.where(own, theta_0, theta))
+        yield reached(verdict)
+        yield number(verdict.selectivity[goal.name])
 
 
 if __name__ == "__main__":

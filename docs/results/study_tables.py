@@ -246,18 +246,21 @@ def robustness(variants: dict[str, Any]) -> str:
     return "\n\n".join(["\n".join(lines), *(_removed(variants, goal) for goal in ("corner", "cheese"))])
 
 
+def reached_after(after: dict[str, Any], treatment: str, which: str = "") -> str:
+    """Star and cheese after a treatment, each alone in its maze or with `_first` where both are in it."""
+    if treatment not in after:
+        return "–"
+    reached = (after[treatment][f"{thing}{which}"] for thing in ("star", "cheese"))
+    return " / ".join(number(of["over_seeds"]["iqm"][0]) for of in reached)
+
+
 def _left(variants: dict[str, Any], goal: str) -> str:
     (kept,) = (of for of in ("star", "cheese") if of != goal)
     names = ["variant", "return", *(f"{of}: star / cheese" for of in TREATMENTS), f"{kept} − {goal}, tuned"]
     lines = [f"**Left after each treatment that is to remove the {goal}**", "", header(names)]
     for name, variant in variants.items():
         after = variant["after"][goal]
-        lefts = (
-            " / ".join(number(after[of][thing]["over_seeds"]["iqm"][0]) for thing in ("star", "cheese"))
-            if of in after
-            else "–"
-            for of in TREATMENTS
-        )
+        lefts = (reached_after(after, of) for of in TREATMENTS)
         lines.append(row([name, told(variant["measures"]["return"]), *lefts, told(after["tuned"]["gap"])]))
     return "\n".join(lines)
 
@@ -269,15 +272,7 @@ def _both(variants: dict[str, Any]) -> str:
     lines = ["**Both in the maze: reached first**", "", header(["variant, removed", *names])]
     for name, variant in variants.items():
         for goal, after in variant["after"].items():
-            cells = (
-                " / ".join(
-                    number(after[of][f"{thing}_first"]["over_seeds"]["iqm"][0])
-                    for thing in ("star", "cheese")
-                )
-                if of in after
-                else "–"
-                for of in treatments
-            )
+            cells = (reached_after(after, of, "_first") for of in treatments)
             lines.append(row([f"{name}, {goal}", *cells]))
     return "\n".join(lines)
 

@@ -111,7 +111,8 @@ def test_the_page_and_the_tables_of_stars_tell_of_the_removal_of_either(
         assert f"by {TREATMENTS[max(gaps, key=lambda of: gaps[of])]}; then" in said
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs" / "results"))
     tables = importlib.import_module("study_tables")
-    star, cheese = tables.stars(variants).split("that is to remove the cheese")[0:2]
+    whole = tables.stars(variants)
+    star, cheese = whole.split("that is to remove the cheese")[0:2]
     for text, kept, goal in ((star, "cheese", "star"), (cheese, "star", "cheese")):
         assert f"| {kept} − {goal}, tuned |" in text
         for name, variant in variants.items():
@@ -119,15 +120,13 @@ def test_the_page_and_the_tables_of_stars_tell_of_the_removal_of_either(
             both = " / ".join(tables.number(blind[of]["over_seeds"]["iqm"][0]) for of in ("star", "cheese"))
             row = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
             assert f"| {both} | {tables.told(variant['after'][goal]['tuned']['gap'])} |" in row
-            first = next(
-                line for line in tables.stars(variants).splitlines() if line.startswith(f"| {name}, {goal} |")
-            )
+            first = next(line for line in whole.splitlines() if line.startswith(f"| {name}, {goal} |"))
             tuned = variant["after"][goal]["tuned"]
             both = (tables.number(tuned[f"{of}_first"]["over_seeds"]["iqm"][0]) for of in ("star", "cheese"))
             assert " / ".join(both) in first
             own = next(cut for cut in variant["cuts"] if cut["name"] == f"own features: remove {goal}")
             beside = {one["name"]: one for one in own["controls"]}
-            of_own = tables.stars(variants).split(f"**own features: remove {goal}**")[1]
+            of_own = whole.split(f"**own features: remove {goal}**")[1]
             row = next(line for line in of_own.splitlines() if line.startswith(f"| {name} |"))
             headings = of_own.strip().splitlines()[0].split(" | ")
             told = dict(zip(headings, row.split(" | "), strict=True))
