@@ -29,6 +29,7 @@ from .table import CutRow, DoseCurve, Selected
 from .tuned import tune_doses
 
 OnRow = Callable[[str], None]
+OnCut = Callable[[CutRow], None]
 Make = Callable[[], dict[str, Any]]
 # Units of tuning come in batches: a step on a quarter of them costs a quarter, and takes as good a direction.
 TUNING_BATCHES = 4
@@ -106,13 +107,17 @@ class Ablation(ABC):
         return checksum
 
     def rows(
-        self, journal: Journal | None = None, on_row: OnRow = lambda name: None
+        self,
+        journal: Journal | None = None,
+        on_row: OnRow = lambda name: None,
+        on_cut: OnCut = lambda row: None,
     ) -> tuple[list[CutRow], list[DoseCurve], list[str]]:
         """Judge every cut and control; returns the rows, the dose–response curves and the headline cuts' names.
 
         Args:
             journal: of this ablation's fingerprint; what it holds is not made again.
             on_row: called with the name of each tuning, row and curve that is done.
+            on_cut: called with the row of each cut before its controls are judged.
         """
         rows: list[CutRow] = []
         curves: list[DoseCurve] = []
@@ -142,6 +147,7 @@ class Ablation(ABC):
                 save_tensors(self.run.path(*file.split("/")), named_parameters_of(theta, layout))
                 headline.append(plan.name)
             rows.append(CutRow(**done(itself.name, partial(self._row, itself, file))))
+            on_cut(rows[-1])
             for control in self._controls(cut, norm):
                 change = _Change.of(control, cut)
                 rows.append(CutRow(**done(change.name, partial(self._row, change))))

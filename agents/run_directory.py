@@ -142,9 +142,7 @@ class RunDirectory(Generic[S]):
         if directory.exists() and any(path.suffix != ".part" for path in directory.iterdir()):
             raise RunConflictError(f"{directory} is not empty and holds no run: give another directory")
         values = settings_to_json(settings.resolved())
-        config = (
-            {"format": FORMAT, "kind": cls.kind, "settings": values} | cls.facts(settings) | _provenance()
-        )
+        config = {"format": FORMAT, "kind": cls.kind, "settings": values} | cls.facts(settings) | provenance()
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -338,7 +336,8 @@ class AppliedChanges:
         return np.diff(self._thetas[:, start:stop], axis=0)
 
 
-def _provenance() -> dict[str, Any]:
+def provenance() -> dict[str, Any]:
+    """`versions` of Python and the packages that results follow from, and goalcut's `commit`; None where not known."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for package in ("goalcut", "torch", "numpy", "scipy", "stable-baselines3"):
         try:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from ..ablate.ablation import Ablation
 from ..ablate.maze_cuts import AblateSettings, MazeAblation
+from ..ablate.table import CutRow
 from ..agents.files import RunFileError, SettingError, write_json
 from ..agents.open_run import MazeRun, open_maze_run
 from ..agents.procgen_run import ProcgenRun, ProcgenSettings, train_procgen
@@ -32,6 +33,7 @@ from ..agents.training_logs import LogKind, TrainingLogs
 from ..analysis.directions import Directions
 from ..analysis.maze_analysis import AnalyzeSettings, analyze_run
 from ..report import print_summary, write_report
+from ..report.style import decimal
 from ..studies import stages
 from ..studies.stages import evaluated, save_analysis, saved_analysis
 from .settings import EvaluateSettings
@@ -193,9 +195,19 @@ def ablate_step(run: MazeRun, settings: AblateSettings) -> None:
 
 
 def judge_all(run: RunDirectory[Any], ablation: Ablation, about: dict[str, Any]) -> None:
-    """Judge every cut and control, going on where an earlier call stopped; ablation/table.json."""
+    """Judge every cut and control, going on where an earlier call stopped; ablation/table.json.
+
+    Each cut is told of as it is judged: controls, and doses that are tuned, take minutes.
+    """
     with progress("ablate", ablation.planned_entries()) as advance:
-        stages.judge_all(run, ablation, about, lambda name: advance(name, 1))
+        stages.judge_all(run, ablation, about, lambda name: advance(name, 1), _tell_cut)
+
+
+def _tell_cut(row: CutRow) -> None:
+    kept = ", ".join(f"{name} {decimal(value)}" for name, value in row.retention.items())
+    low, high = map(decimal, row.selectivity_interval)
+    told = f"{row.name}: selectivity {decimal(row.selectivity)} ({low} to {high}); left: {kept}"
+    console.print(told, soft_wrap=True, highlight=False)
 
 
 def report_step(run: RunDirectory[Any]) -> Path:

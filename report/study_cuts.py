@@ -22,19 +22,19 @@ def sections(results: dict[str, Any]) -> list[Section]:
 
 
 def findings(results: dict[str, Any]) -> list[str]:
-    """Of each variant the best cuts in one sentence: tuned, and by profile alone, beside the strongest control."""
+    """Of each variant the best cuts in one sentence: tuned, and with nothing tuned."""
     told = []
     for name, variant in results["summary"]["variants"].items():
         parts = []
         for goal in variant["goal_names"]:
-            tuned, profile = (best(variant, goal, tuned=kind) for kind in (True, False))
-            if tuned is None or profile is None:
+            tuned, untuned = (best(variant, goal, tuned=kind) for kind in (True, False))
+            if tuned is None or untuned is None:
                 continue
             ways = dig(tuned["retention"], "navigation", "over_seeds", "median")
             way = f", with {decimal(ways[0])} of navigation left" if ways else ""
             parts.append(
-                f"removing {goal}, tuned doses reach a median selectivity of {_median(tuned)}{way}, and the best "
-                f"choice by profile alone ({profile['name'].partition(':')[0]}, best in hindsight) {_median(profile)}"
+                f"removing {goal}, tuned doses reach a median selectivity of {_median(tuned)}{way}, and the best cut "
+                f"with nothing tuned ({untuned['name'].partition(':')[0]}, best in hindsight) {_median(untuned)}"
             )
         if parts:
             seeds = len(variant["seeds"])
@@ -47,7 +47,7 @@ def _median(cut: dict[str, Any]) -> str:
 
 
 def best(variant: dict[str, Any], goal: str, *, tuned: bool) -> dict[str, Any] | None:
-    """The cut of a goal with the highest interquartile mean of selectivity, tuned or by profile alone."""
+    """The cut of a goal with the highest interquartile mean of selectivity, tuned or with nothing tuned."""
     cuts = [
         cut for cut in variant["cuts"] if cut["removes"] == goal and (cut["selection"] == "tuned") == tuned
     ]
@@ -89,7 +89,7 @@ def learned(results: dict[str, Any], variants: dict[str, Any]) -> Section:
 def _across(variants: dict[str, Any], tuned_together: list[dict[str, Any]]) -> Section:
     exhibits, tables = [], []
     for side, colour in ((0, PROXY), (1, PAID)):
-        for tuned, told in ((True, "doses tuned on behaviour"), (False, "the best choice by profile alone")):
+        for tuned, told in ((True, "doses tuned on behaviour"), (False, "the best cut with nothing tuned")):
             rows = []
             for name, variant in variants.items():
                 cut = best(variant, variant["goal_names"][side], tuned=tuned)
@@ -117,7 +117,7 @@ def _across(variants: dict[str, Any], tuned_together: list[dict[str, Any]]) -> S
             )
             rows = [(name, tested(of)) for name, of in together["behind"].items()]
             tables.append(Table(caption, ["variant", *TESTED], rows))
-    lead = "Each row is a variant. The best choice by profile is the best of several, in hindsight."
+    lead = "Each row is a variant. The best cut with nothing tuned is the best of several, in hindsight."
     return Section("variants", "Over all variants", lead, exhibits, tables)
 
 
@@ -181,8 +181,25 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
         f"{name}: remove {goal}",
         lead,
         exhibits,
-        [Table(caption, headings, rows, wide=True)],
+        [Table(caption, headings, rows, wide=True), _then(variant, cuts, variant["goals"][1 - side])],
     )
+
+
+def _then(variant: dict[str, Any], cuts: list[dict[str, Any]], kept: str) -> Table:
+    """What agents do with each cut, beside what they did before and what training added."""
+    agents = {"untrained": variant["untrained"], "trained": variant["measures"]} | {
+        cut["name"]: {name: of["over_seeds"] for name, of in cut["measures"].items()} for cut in cuts
+    }
+    measures = list(variant["measures"])
+    rows = [
+        (name, [decimal((dig(found[of], "median") or [None])[0]) for of in measures])
+        for name, found in agents.items()
+    ]
+    caption = (
+        f"Every exact measure, medians over seeds. Selectivity asks of {kept} alone; what else the agent can still do, "
+        "from other starts and on other levels, stands here."
+    )
+    return Table(caption, ["agent", *measures], rows, wide=True)
 
 
 def _lines(cut: dict[str, Any], retained: list[str]) -> list[tuple[str, list[str]]]:

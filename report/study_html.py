@@ -135,8 +135,9 @@ def _facts(results: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         ("this call took", duration(results["seconds"])),
         ("commit", str(results["commit"] or "not known")),
+        ("commits that agents were trained by", ", ".join(results["trained_by"]) or "not known"),
     ]
-    return rows + [(name, str(value or "not known")) for name, value in (results["versions"] or {}).items()]
+    return rows + [(name, str(value or "not known")) for name, value in results["versions"].items()]
 
 
 def _settings(results: dict[str, Any]) -> list[tuple[str, str]]:

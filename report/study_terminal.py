@@ -110,7 +110,7 @@ def _methods(title: str, methods: dict[str, Any]) -> Table:
 
 
 def _cuts(name: str, variant: dict[str, Any]) -> Table:
-    """Of each goal the best tuned cut and the best by profile, each above its strongest control."""
+    """Of each goal the best tuned cut and the best with nothing tuned, each above its strongest control."""
     table = _table(f"{name}: medians over seeds {written(tuple(variant['seeds']))}")
     table.add_column("cut", min_width=22)
     for heading in (*variant["retained"], "moved"):

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..ablate.maze_cuts import levels_judged_on
 from ..agents.files import read_json, write_json
+from ..agents.run_directory import provenance
 from ..agents.settings_json import settings_to_json
 from .plan import Plan
 from .results import RunResult, whole
@@ -60,7 +61,7 @@ def answer(
         )
     split, level_seed = levels_judged_on(seeds.role)
     variants = dict.fromkeys(run.variant for run in runs)
-    config = runs[0].run.config
+    trained_by = {run.run.config.get("commit") for run in runs}
     return {
         "study": study.name,
         "question": study.question,
@@ -85,8 +86,8 @@ def answer(
         ],
         "command": command,
         "seconds": seconds,
-        "versions": config.get("versions"),
-        "commit": config.get("commit"),
+        **provenance(),
+        "trained_by": sorted(commit for commit in trained_by if commit is not None),
         "curves": {variant: [_curves(run) for run in runs if run.variant == variant] for variant in variants},
         "summary": study.summarise(runs),
     }

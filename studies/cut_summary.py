@@ -39,6 +39,7 @@ def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
         "goal_names": [goal.name for goal in goals],
         "not_learned": [goal.name for goal in goals if _change(runs, goal.measure) < LEAST_CHANGE],
         "retained": retained,
+        "untrained": {name: over_seeds([run.measure(name, "untrained") for run in runs]) for name in names},
         "cuts": cuts_over_seeds(runs, retained),
         "tuned_doses": _tuned_doses(runs),
     }
@@ -145,19 +146,25 @@ def _entry(
     key: Key, there: Sequence[tuple[int, list[dict[str, Any]]]], retained: Sequence[str]
 ) -> dict[str, Any]:
     first = there[0][1][0]
+    cut, control = key
 
     def figure(take: Any) -> dict[str, Any]:
         values = [float(np.mean([take(row) for row in rows])) for _, rows in there]
         return each_and_over_seeds(values)
 
     return {
-        "name": key[0] if key[1] is None else key[1],
+        "name": cut if control is None else control,
         "selection": first["selection"],
         "removes": first["removes"],
         "seeds": [seed for seed, _ in there],
         "selectivity": figure(lambda row: row["selectivity"]),
         "relative_norm": figure(lambda row: row["relative_norm"]),
         "retention": {name: figure(lambda row, name=name: row["retention"][name]) for name in retained},
+        # What is then done, beside what is left of it: of cuts alone, controls being many.
+        "measures": {
+            name: figure(lambda row, name=name: row["measures"][name])
+            for name in (first["measures"] if control is None else ())
+        },
     }
 
 

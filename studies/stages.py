@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..ablate.ablation import TUNING, Ablation
+from ..ablate.ablation import TUNING, Ablation, OnCut
 from ..ablate.journal import Journal
 from ..ablate.judge import Judge
 from ..ablate.maze_goals import MazeBehaviour
@@ -92,14 +92,20 @@ def saved_analysis(run: RunDirectory[Any]) -> tuple[dict[str, Any], Directions]:
     return read_json(path), Directions.load(path.with_name(_DIRECTIONS))
 
 
-def judge_all(run: RunDirectory[Any], ablation: Ablation, about: dict[str, Any], on_entry: OnEntry) -> None:
+def judge_all(
+    run: RunDirectory[Any],
+    ablation: Ablation,
+    about: dict[str, Any],
+    on_entry: OnEntry,
+    on_cut: OnCut = lambda row: None,
+) -> None:
     """Judge every cut and control, going on where an earlier call stopped; ablation/table.json."""
     path = run.path(*ABLATION.split("/"))
     path.unlink(missing_ok=True)  # the cuts' files are about to change
     kept = path.with_name("rows.jsonl")
     journal = Journal(kept, ablation.fingerprint())
     try:
-        rows, curves, headline = ablation.rows(journal, on_entry)
+        rows, curves, headline = ablation.rows(journal, on_entry, on_cut)
     finally:
         journal.close()
     judge = ablation.judge

@@ -3,13 +3,13 @@
     python docs/results/study_tables.py runs/studies/cut/results.json
 
 Prints Markdown for every variant. Of cuts: what was learned; every cut with the selectivity of each seed, median,
-interquartile mean and its interval; and of the headline cuts every control beside them. Of methods: per goal what each
-reaches within a length, alone and where navigation must stay, at what side effects and with how many directions or
-entries (k); then within other lengths, and of activations by layer, way and dose. Of timing: when each goal is
-learned, and per variant how a direction's time goes with what it carries, beside the nulls, and the same by module.
-Of stars: per schedule what is left after each treatment, the cuts of own features and the tuned ones beside controls,
-and how much star and cheese have in common. Of robustness: per variant which goal comes first, whether the early one
-persists, and the tuned cuts beside controls.
+interquartile mean and its interval; of the headline cuts every control beside them; and what the agents then do. Of
+methods: per goal what each reaches within a length, alone and where navigation must stay, at what side effects and with
+how many directions or entries (k); then within other lengths, and of activations by layer, way and dose. Of timing:
+when each goal is learned, and per variant how a direction's time goes with what it carries, beside the nulls, and the
+same by module. Of stars: per schedule what is left after each treatment, the cuts of own features and the tuned ones
+beside controls, and how much star and cheese have in common. Of robustness: per variant which goal comes first, whether
+the early one persists, and the tuned cuts beside controls.
 """
 
 import argparse
@@ -73,18 +73,34 @@ def cuts(variant: dict[str, Any]) -> str:
     names = ["selectivity, median", "interquartile mean (95 %)", "seeds", *retained, "‖Δθ‖/‖θ−θ₀‖"]
     lines = [header(["cut", *names])]
     lines += [row([cut["name"], *cells_of(cut, retained)]) for cut in variant["cuts"]]
-    for cut in variant["cuts"]:
-        if cut["selection"] == "tuned" or cut["name"].startswith("recipe"):
-            lines += [
-                "",
-                f"**{cut['name']}** and its controls:",
-                "",
-                header(["", *names, "Cliff's δ", "p (Holm)"]),
-            ]
-            lines.append(row(["the cut", *cells_of(cut, retained), "", ""]))
-            for control in cut["controls"]:
-                _, *apart = tested(cut["comparisons"].get(control["name"]))
-                lines.append(row([control["name"], *cells_of(control, retained), *apart]))
+    for cut in headlines(variant):
+        lines += [
+            "",
+            f"**{cut['name']}** and its controls:",
+            "",
+            header(["", *names, "Cliff's δ", "p (Holm)"]),
+        ]
+        lines.append(row(["the cut", *cells_of(cut, retained), "", ""]))
+        for control in cut["controls"]:
+            _, *apart = tested(cut["comparisons"].get(control["name"]))
+            lines.append(row([control["name"], *cells_of(control, retained), *apart]))
+    return "\n".join([*lines, "", done(variant)])
+
+
+def headlines(variant: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tuned cuts and the recipes."""
+    return [cut for cut in variant["cuts"] if cut["selection"] == "tuned" or cut["name"].startswith("recipe")]
+
+
+def done(variant: dict[str, Any]) -> str:
+    """Every measure, medians over seeds: of the untrained agents, the trained ones, and those with a headline cut."""
+    agents = {"untrained": variant["untrained"], "trained": variant["measures"]} | {
+        cut["name"]: {name: of["over_seeds"] for name, of in cut["measures"].items()}
+        for cut in headlines(variant)
+    }
+    lines = [header(["agent", *variant["measures"]])]
+    for name, measures in agents.items():
+        lines.append(row([name, *(number(measures[of]["median"][0]) for of in variant["measures"])]))
     return "\n".join(lines)
 
 

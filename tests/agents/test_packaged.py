@@ -94,6 +94,7 @@ def test_a_packaged_agent_is_cut_with_no_training_before(
     table = read_json(tmp_path / "runs" / "corner-9x9" / "ablation" / "table.json")
     tuned = next(row for row in table["rows"] if row["name"] == "tuned: remove cheese")
     assert tuned["selectivity"] > 0.4
+    assert "tuned: remove cheese: selectivity " in capsys.readouterr().err
     assert goalcut("analyze", "runs/corner-9x9") == 1
     assert "gradients is missing" in capsys.readouterr().err
 
