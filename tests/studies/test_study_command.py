@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from goalcut.agents.files import read_json
@@ -41,6 +42,10 @@ def test_results_hold_every_cut_and_control_of_every_seed(root: Path) -> None:
     results = read_json(root / "cut-tiny" / "results.json")
     headline = read_json(root / "cut-tiny" / "default" / "seed-0" / "ablation" / "table.json")["headline"]
     assert results["done"] == {"default": [0, 1]}
+    trained_by = {
+        Run(root / "cut-tiny" / "default" / f"seed-{seed}").config["commit"] for seed in results["seeds"]
+    }
+    assert results["trained_by"] == sorted(trained_by - {None})
     variant = results["summary"]["variants"]["default"]
     names = {cut["name"] for cut in variant["cuts"]}
     assert {
@@ -67,6 +72,11 @@ def test_figures_over_seeds_are_those_of_the_runs_tables(root: Path) -> None:
     cut = variant["cuts"][0]
     rows = [next(row for row in table["rows"] if row["name"] == cut["name"]) for table in tables]
     assert cut["selectivity"]["values"] == [row["selectivity"] for row in rows]
+    for name, figure in cut["measures"].items():
+        assert figure["values"] == [row["measures"][name] for row in rows]
+    assert list(cut["measures"]) == list(variant["untrained"]) == list(variant["measures"])
+    untrained = np.median([table["untrained"]["cheese_return"] for table in tables])
+    assert variant["untrained"]["cheese_return"]["median"][0] == pytest.approx(untrained)
     # Draws of one random control count once in a seed.
     tuned = next(cut for cut in variant["cuts"] if cut["name"] == "tuned: remove corner")
     (random,) = (control for control in tuned["controls"] if control["name"] == "random directions")
@@ -82,6 +92,7 @@ def test_the_report_is_one_file_with_a_point_for_every_seed(root: Path) -> None:
         '"customdata":[', '"customdata": ['
     )
     assert 'src="http' not in page
+    assert "Every exact measure, medians over seeds." in page
     assert "Cliff&#39;s δ" in page or "Cliff's δ" in page
     assert 'id="mazes-default-typical"' in page
     assert 'id="mazes-default-worst"' in page
