@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..studies.seeds import written
 from . import study_cuts
 from .inputs import dig
 from .page import Exhibit, Section, Table
@@ -34,11 +35,14 @@ def findings(results: dict[str, Any]) -> list[str]:
         sides[side].append(name)
     told = "; ".join(f"{side}: {', '.join(names)}" for side, names in sides.items() if names)
     found = [f"Which comes first where the goals part, by the interval over seeds: {told}."]
-    found += [
-        f"{name}: training hardly changed the measure of {' and of '.join(variant['not_learned'])}, so nothing was cut."
-        for name, variant in variants.items()
-        if variant["not_learned"]
-    ]
+    for name, variant in variants.items():
+        if variant["not_learned"]:
+            of = " and of ".join(
+                f"{goal} on {'seed' if len(seeds) == 1 else 'seeds'} {written(tuple(seeds))}"
+                for goal, seeds in variant["not_learned"].items()
+            )
+            left = "their cuts are not told of" if variant["cuts"] else "no cut is told of"
+            found.append(f"{name}: training hardly changed the measure of {of}; {left}.")
     return [*found, *study_cuts.findings(results)]
 
 

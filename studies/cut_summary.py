@@ -20,34 +20,33 @@ def summarise_cuts(results: Sequence[RunResult], *, of_learned: bool = False) ->
 
     Args:
         results: of the runs.
-        of_learned: no cuts of a variant where a goal was not learned, `not_learned`: training changed its measure by
-            less than `LEAST_CHANGE` in the median seed, nothing is there to remove or to keep, and retention is a
-            quotient of noise.
+        of_learned: no cuts of a seed that did not learn both goals, `not_learned`, nor of a variant most seeds of which
+            did not: training changed a measure by less than `LEAST_CHANGE`, nothing is there to remove or to keep, and
+            retention is a quotient of noise.
     """
-    variants = {name: _variant(runs) for name, runs in by_variant(results).items()}
-    for variant in variants.values():
-        if of_learned and variant["not_learned"]:
-            variant["cuts"] = []
+    variants = {name: _variant(runs, of_learned) for name, runs in by_variant(results).items()}
     return {"variants": variants, "tuned": [tuned_over_variants(variants, side) for side in (0, 1)]}
 
 
-def _variant(runs: Sequence[RunResult]) -> dict[str, Any]:
+def _variant(runs: Sequence[RunResult], of_learned: bool) -> dict[str, Any]:
     names, goals = list(runs[0].evaluation["measures"]), runs[0].run.settings.world.goals
     retained = [*runs[0].goals, *([NAVIGATION] if NAVIGATION in names else [])]
+    not_learned = {goal.name: [run.seed for run in runs if not _learned(run, goal.measure)] for goal in goals}
+    lacking = set().union(*not_learned.values()) if of_learned else set()
+    kept = [run for run in runs if run.seed not in lacking]
     return {
         **learned(runs),
         "goal_names": [goal.name for goal in goals],
-        "not_learned": [goal.name for goal in goals if _change(runs, goal.measure) < LEAST_CHANGE],
+        "not_learned": {name: seeds for name, seeds in not_learned.items() if seeds},
         "retained": retained,
         "untrained": {name: over_seeds([run.measure(name, "untrained") for run in runs]) for name in names},
-        "cuts": cuts_over_seeds(runs, retained),
+        "cuts": cuts_over_seeds(kept, retained) if 2 * len(kept) > len(runs) else [],
         "tuned_doses": _tuned_doses(runs),
     }
 
 
-def _change(runs: Sequence[RunResult], measure: str) -> float:
-    """How much training changed a measure, in the median seed."""
-    return float(np.median([abs(run.measure(measure) - run.measure(measure, "untrained")) for run in runs]))
+def _learned(run: RunResult, measure: str) -> bool:
+    return abs(run.measure(measure) - run.measure(measure, "untrained")) >= LEAST_CHANGE
 
 
 def tuned_over_variants(variants: Mapping[str, dict[str, Any]], side: int) -> dict[str, Any]:

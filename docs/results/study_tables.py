@@ -331,7 +331,9 @@ def _removed(variants: dict[str, Any], goal: str, kind: str = "tuned") -> str:
     lines = [f"**{kind}: remove {goal}**", "", header(["variant", *names])]
     for name, cut in found.items():
         beside = {one["name"]: told(one["selectivity"]) for one in cut["controls"]}
-        lines.append(row([name, *cells_of(cut, retained), *(beside.get(of, "–") for of in controls)]))
+        seeds, of = len(cut["seeds"]), len(variants[name]["seeds"])
+        label = name if seeds == of else f"{name}, {seeds} seeds of {of}"
+        lines.append(row([label, *cells_of(cut, retained), *(beside.get(of, "–") for of in controls)]))
     return "\n".join(lines)
 
 

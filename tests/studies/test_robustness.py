@@ -1,6 +1,8 @@
 """The study of robustness, in miniature: on which side of the border a variant lies is what its runs' files say."""
 
 import importlib
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from goalcut.agents.files import read_json
 from goalcut.agents.run import Run
 from goalcut.cli import main
-from goalcut.studies.robustness_summary import persistence
+from goalcut.studies.results import RunResult
+from goalcut.studies.robustness_summary import persistence, summarise_robustness
 
 VARIANTS = ("default", "corner-1", "then-anywhere", "sb3")
 
@@ -62,9 +65,28 @@ def test_the_report_tells_on_which_side_of_the_border_each_variant_lies(director
 def test_a_goal_that_training_did_not_change_leaves_nothing_to_cut(directory: Path) -> None:
     variants = read_json(directory / "results.json")["summary"]["variants"]
     # From anywhere in a corner of one cell the cheese is always reached.
-    assert "cheese" in variants["corner-1"]["not_learned"]
+    assert variants["corner-1"]["not_learned"]["cheese"] == [0, 1]
     assert variants["corner-1"]["cuts"] == []
     assert "corner-1: training hardly changed the measure of" in (directory / "report.html").read_text()
+
+
+def test_a_seed_that_did_not_learn_both_goals_has_its_cuts_left_out(directory: Path, tmp_path: Path) -> None:
+    results = []
+    for seed, cheese in enumerate((0.5, 0.01, 0.5)):
+        copied = Path(shutil.copytree(directory / "default" / f"seed-{seed % 2}", tmp_path / f"seed-{seed}"))
+        evaluation = read_json(copied / "evaluation.json")
+        trained, untrained = (evaluation["agents"][agent] for agent in ("trained", "untrained"))
+        for name, rise in (("corner_reach", 0.5), ("cheese_from_corner", cheese)):
+            trained[name]["mean"] = untrained[name]["mean"] + rise
+        (copied / "evaluation.json").write_text(json.dumps(evaluation))
+        results.append(RunResult("default", seed, copied))
+    variant = summarise_robustness(results)["variants"]["default"]
+    assert variant["not_learned"] == {"cheese": [1]}
+    assert variant["seeds"] == [0, 1, 2]
+    assert variant["cuts"]
+    assert all(cut["seeds"] == [0, 2] for cut in variant["cuts"])
+    # Where no more than half of the seeds learned both, nothing is told.
+    assert summarise_robustness([results[0], results[1]])["variants"]["default"]["cuts"] == []
 
 
 def test_the_tables_have_a_row_for_every_variant_and_its_gap(
