@@ -158,11 +158,12 @@ def tune_doses(
 
     shape = (len(vectors), len(parts)) if parts else (len(vectors),)
     rate_shares = torch.tensor([min(1.0, (stop - start) / len(vectors)) ** 0.5 for start, stop in parts])
-    return optimised_doses(len(goals), shape, at, settings, rate_shares if parts else None, on_step=on_step)
+    unchanged = [loss.unchanged() for loss in losses]
+    return optimised_doses(unchanged, shape, at, settings, rate_shares if parts else None, on_step=on_step)
 
 
 def optimised_doses(
-    count: int,
+    unchanged: Sequence[float],
     shape: tuple[int, ...],
     at: LossesAt,
     settings: TuneSettings,
@@ -176,22 +177,19 @@ def optimised_doses(
     all done again at a fourth of the learning rate, twice at most, and after that nothing is changed.
 
     Args:
-        count: of goals.
+        unchanged: loss of each goal where nothing is changed, over all units: those of one step may be easy or hard.
         shape: of the doses of one.
         at: where every step is told from.
         settings: how; the norm beyond its budget is added to the loss.
         rate_shares: of each part, (M,), the share of the learning rate that its doses have; None: all of it.
         on_step: as `tune_doses` has it.
     """
-    nothing = {number: torch.zeros(shape) for number in range(count)}
-    with torch.no_grad():
-        unchanged = {number: float(loss) for number, (loss, _) in at(0, nothing).items()}
     found: dict[int, Tensor] = {}
     for attempt in range(_ATTEMPTS):
         rate = settings.learning_rate / 4**attempt
         descents = {
             number: _Descent(shape, settings, rate, rate_shares, 2 * before)
-            for number, before in unchanged.items()
+            for number, before in enumerate(unchanged)
             if number not in found
         }
         _descend(descents, at, settings, on_step)
@@ -200,7 +198,7 @@ def optimised_doses(
             for number, descent in descents.items()
             if descent.final_loss < unchanged[number]
         }
-    return [found.get(number, nothing[number]) for number in range(count)]
+    return [found.get(number, torch.zeros(shape)) for number in range(len(unchanged))]
 
 
 class _Descent:

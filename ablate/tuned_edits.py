@@ -50,5 +50,5 @@ def tune_projection(
         loss = loss_of(measured, of_step, settings.guarding_at(step))
         return {0: (loss, ((doses.square() * along).sum() + 1e-20).sqrt())}
 
-    (doses,) = optimised_doses(1, (len(cut.vectors),), at, settings)
+    (doses,) = optimised_doses([loss_of.unchanged()], (len(cut.vectors),), at, settings)
     return replace(cut, dose=doses)

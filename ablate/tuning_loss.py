@@ -26,7 +26,8 @@ class TuningLoss:
 
     def __init__(self, judges: Sequence[Judge], goal: Goal, guard_floor: float = 1.0):
         check_goal(goal, judges[0].behaviour)
-        self.goal, self.guard_floor, self._ends = goal, guard_floor, _ends(judges, goal)
+        self.goal, self.guard_floor, self._judges = goal, guard_floor, judges
+        self._ends = _ends(judges, goal)
 
     def retention(self, measured: Mapping[str, Tensor], judge: Judge) -> dict[str, Tensor]:
         """Retention of every measure that the goal names, from the surrogates on one judge's units; differentiable.
@@ -50,6 +51,10 @@ class TuningLoss:
             else:
                 kept[name] = 1 + (measured[name].mean() - judge.surrogate_ends[1][name].mean()) / learned
         return kept
+
+    def unchanged(self) -> float:
+        """The loss of the trained agent, the mean over the judges' units; guards weigh nothing there."""
+        return float(torch.stack([self(judge.surrogate_ends[1], judge) for judge in self._judges]).mean())
 
     def __call__(self, measured: Mapping[str, Tensor], judge: Judge, guarding: float = 1.0) -> Tensor:
         """The loss of an agent, from its surrogates on one judge's units, name → (units,); differentiable.
