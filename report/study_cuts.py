@@ -2,12 +2,11 @@
 
 from typing import Any
 
+from ..studies.cut_summary import agents_with, headlines
 from .inputs import dig
 from .page import Exhibit, Section, Table, anchor_of
 from .study_figures import TESTED, Cloud, Row, learning_curves, points, scatter, spread, tested
 from .style import GREY, INK, PAID, PROXY, VIOLET, decimal
-
-_HEADLINES = ("tuned", "recipe")
 
 
 def sections(results: dict[str, Any]) -> list[Section]:
@@ -137,16 +136,16 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
             [points([_row(cut["name"], cut, colour) for cut in cuts], "selectivity", marks=(0.0, 1.0))],
         )
     ]
-    headlines = [cut for cut in cuts if cut["name"].startswith(_HEADLINES)]
+    shown = headlines(cuts)
     clouds = [
         Cloud(
             "controls",
             GREY,
-            [place for cut in headlines for one in cut["controls"] for place in _places(one, variant, side)],
+            [place for cut in shown for one in cut["controls"] for place in _places(one, variant, side)],
         ),
         *(
             Cloud(cut["name"], (colour, INK, VIOLET)[i % 3], _places(cut, variant, side))
-            for i, cut in enumerate(headlines)
+            for i, cut in enumerate(shown)
         ),
     ]
     caption = (
@@ -155,7 +154,7 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
     )
     axes = tuple(f"retention of {variant['goals'][place]}" for place in (side, 1 - side))
     exhibits.append(Exhibit(caption, [scatter(clouds, (axes[0], axes[1]))]))
-    for cut in headlines:
+    for cut in shown:
         if cut["controls"]:
             rows = [_row(cut["name"], cut, colour, strong=True)]
             rows += [_row(control["name"], control, GREY) for control in cut["controls"]]
@@ -187,13 +186,10 @@ def _cuts(name: str, variant: dict[str, Any], side: int) -> Section:
 
 def _then(variant: dict[str, Any], cuts: list[dict[str, Any]], kept: str) -> Table:
     """What agents do with each cut, beside what they did before and what training added."""
-    agents = {"untrained": variant["untrained"], "trained": variant["measures"]} | {
-        cut["name"]: {name: of["over_seeds"] for name, of in cut["measures"].items()} for cut in cuts
-    }
     measures = list(variant["measures"])
     rows = [
         (name, [decimal((dig(found[of], "median") or [None])[0]) for of in measures])
-        for name, found in agents.items()
+        for name, found in agents_with(variant, cuts).items()
     ]
     caption = (
         f"Every exact measure, medians over seeds. Selectivity asks of {kept} alone; what else the agent can still do, "

@@ -167,6 +167,20 @@ def _entry(
     }
 
 
+def headlines(cuts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of a variant's cuts those that stand beside all controls: the tuned ones and the recipes."""
+    return [cut for cut in cuts if cut["name"].startswith(("tuned", "recipe"))]
+
+
+def agents_with(
+    variant: dict[str, Any], cuts: Sequence[dict[str, Any]]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Agent → measure → over seeds: the untrained agents, the trained ones, and these with each of some cuts."""
+    return {"untrained": variant["untrained"], "trained": variant["measures"]} | {
+        cut["name"]: {name: of["over_seeds"] for name, of in cut["measures"].items()} for cut in cuts
+    }
+
+
 def _comparisons(cut: dict[str, Any]) -> dict[str, Any]:
     """The cut's selectivity against each control's on the seeds that both have, adjusted for all of them."""
     ours = _by_seed(cut)

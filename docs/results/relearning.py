@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from study_tables import told
+from study_cells import told
 from tables import header, row
 from torch import Tensor
 

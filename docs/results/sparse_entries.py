@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from study_tables import told
+from study_cells import told
 from tables import header, number, row
 
 from goalcut.ablate.compare import ComparedRow

@@ -17,21 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from stars_tables import stars
+from study_cells import cells_of, interval, removed, spread, told
 from tables import header, number, row
 
 from goalcut.agents.files import read_json
+from goalcut.studies.cut_summary import agents_with, headlines
 from goalcut.studies.methods_summary import NORMS
-
-
-def told(figure: dict[str, Any], digits: int = 2) -> str:
-    """Interquartile mean and its interval."""
-    return interval(figure.get("over_seeds", figure)["iqm"], digits)
-
-
-def interval(estimate: Sequence[float], digits: int = 2) -> str:
-    """An estimate and its interval."""
-    value, low, high = (number(of, digits) for of in estimate)
-    return f"{value} ({low}–{high})"
 
 
 def learned(variant: dict[str, Any]) -> str:
@@ -48,19 +40,6 @@ def learned(variant: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def cells_of(entry: dict[str, Any], retained: list[str]) -> list[str]:
-    """Selectivity, retentions and norm of a cut or control."""
-    selectivity = entry["selectivity"]
-    values = selectivity["values"]
-    return [
-        number(selectivity["over_seeds"]["median"][0]),
-        told(selectivity),
-        f"{number(min(values))} … {number(max(values))}",
-        *(number(entry["retention"][name]["over_seeds"]["median"][0]) for name in retained),
-        number(entry["relative_norm"]["over_seeds"]["median"][0], 3),
-    ]
-
-
 def tested(compared: dict[str, Any] | None) -> tuple[str, str, str]:
     """Median difference, Cliff's δ and p (Holm) of a paired comparison; empty where there is none."""
     if compared is None:
@@ -73,7 +52,7 @@ def cuts(variant: dict[str, Any]) -> str:
     names = ["selectivity, median", "interquartile mean (95 %)", "seeds", *retained, "‖Δθ‖/‖θ−θ₀‖"]
     lines = [header(["cut", *names])]
     lines += [row([cut["name"], *cells_of(cut, retained)]) for cut in variant["cuts"]]
-    for cut in headlines(variant):
+    for cut in headlines(variant["cuts"]):
         lines += [
             "",
             f"**{cut['name']}** and its controls:",
@@ -87,17 +66,9 @@ def cuts(variant: dict[str, Any]) -> str:
     return "\n".join([*lines, "", done(variant)])
 
 
-def headlines(variant: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tuned cuts and the recipes."""
-    return [cut for cut in variant["cuts"] if cut["selection"] == "tuned" or cut["name"].startswith("recipe")]
-
-
 def done(variant: dict[str, Any]) -> str:
     """Every measure, medians over seeds: of the untrained agents, the trained ones, and those with a headline cut."""
-    agents = {"untrained": variant["untrained"], "trained": variant["measures"]} | {
-        cut["name"]: {name: of["over_seeds"] for name, of in cut["measures"].items()}
-        for cut in headlines(variant)
-    }
+    agents = agents_with(variant, headlines(variant["cuts"]))
     lines = [header(["agent", *variant["measures"]])]
     for name, measures in agents.items():
         lines.append(row([name, *(number(measures[of]["median"][0]) for of in variant["measures"])]))
@@ -223,24 +194,6 @@ def modules(variant: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-TREATMENTS = ("nothing", "early stopping", "own features", "tuned", "blind")
-COMMON = ("star and cheese", "one goal, other levels", "random")
-
-
-def stars(variants: dict[str, Any]) -> str:
-    """Every schedule: what is left after each treatment, tuned cuts and their controls, one thing or two."""
-    parts = [
-        *(_left(variants, goal) for goal in ("star", "cheese")),
-        _both(variants),
-        *(_removed(variants, goal, "own features") for goal in ("star", "cheese")),
-        _unseen(variants),
-        *(_removed(variants, goal) for goal in ("star", "cheese")),
-        _in_common(variants),
-        _activations(variants),
-    ]
-    return "\n\n".join(parts)
-
-
 BORDER = {
     "proxy_first": "corner first (95 %)",
     "paid_first": "cheese first",
@@ -259,126 +212,7 @@ def robustness(variants: dict[str, Any]) -> str:
         figures = (told(border[of]) if border[of]["over_seeds"] else "–" for of in BORDER)
         gaps = border["gap"]["values"]
         lines.append(row([name, *figures, f"{number(min(gaps))} … {number(max(gaps))}"]))
-    return "\n\n".join(["\n".join(lines), *(_removed(variants, goal) for goal in ("corner", "cheese"))])
-
-
-def reached_after(after: dict[str, Any], treatment: str, which: str = "") -> str:
-    """Star and cheese after a treatment, each alone in its maze or with `_first` where both are in it."""
-    if treatment not in after:
-        return "–"
-    reached = (after[treatment][f"{thing}{which}"] for thing in ("star", "cheese"))
-    return " / ".join(number(of["over_seeds"]["iqm"][0]) for of in reached)
-
-
-def _left(variants: dict[str, Any], goal: str) -> str:
-    (kept,) = (of for of in ("star", "cheese") if of != goal)
-    names = ["variant", "return", *(f"{of}: star / cheese" for of in TREATMENTS), f"{kept} − {goal}, tuned"]
-    lines = [f"**Left after each treatment that is to remove the {goal}**", "", header(names)]
-    for name, variant in variants.items():
-        after = variant["after"][goal]
-        lefts = (reached_after(after, of) for of in TREATMENTS)
-        lines.append(row([name, told(variant["measures"]["return"]), *lefts, told(after["tuned"]["gap"])]))
-    return "\n".join(lines)
-
-
-def _both(variants: dict[str, Any]) -> str:
-    """Where a maze holds both: which is reached first, after treatments that are to remove one of them."""
-    treatments = [of for of in TREATMENTS if of != "early stopping"]
-    names = [f"{of}: star / cheese" for of in treatments]
-    lines = ["**Both in the maze: reached first**", "", header(["variant, removed", *names])]
-    for name, variant in variants.items():
-        for goal, after in variant["after"].items():
-            cells = (reached_after(after, of, "_first") for of in treatments)
-            lines.append(row([f"{name}, {goal}", *cells]))
-    return "\n".join(lines)
-
-
-def _unseen(variants: dict[str, Any]) -> str:
-    """Agents that cannot see one thing: what a cut leaves that takes the seeking and nothing else."""
-    found = {name: variant["blind"] for name, variant in variants.items() if variant["blind"]}
-    if not found:
-        return ""
-    retained = next(iter(variants.values()))["retained"]
-    names = ("selectivity (95 %)", *retained, "‖Δθ‖/‖θ−θ₀‖")
-    lines = [header(["variant, unseen", *names])]
-    for name, goals in found.items():
-        for goal, of in goals.items():
-            kept = (number(of["retention"][name]["over_seeds"]["iqm"][0]) for name in retained)
-            norm = number(of["relative_norm"]["over_seeds"]["iqm"][0], 3)
-            lines.append(row([f"{name}, {goal}", told(of["selectivity"]), *kept, norm]))
-    return "**Blind to one of them**\n\n" + "\n".join(lines)
-
-
-# What lies beside directions of a time, of a thing's own features.
-BESIDE = {"own features": {"neighbouring time": "the other's features"}}
-
-
-def _removed(variants: dict[str, Any], goal: str, kind: str = "tuned") -> str:
-    """One kind of cut of one goal over seeds, and the selectivity of its controls; of variants that have one."""
-    found = {
-        name: cut
-        for name, variant in variants.items()
-        for cut in variant["cuts"]
-        if cut["name"] == f"{kind}: remove {goal}"
-    }
-    names_of = BESIDE.get(kind, {})
-    controls = list(dict.fromkeys(one["name"] for cut in found.values() for one in cut["controls"]))
-    first = next(iter(variants.values()))
-    retained = first["retained"]
-    names = ["selectivity, median", "interquartile mean (95 %)", "seeds"]
-    names += [*first["goal_names"], *retained[len(first["goal_names"]) :]]
-    names += ["‖Δθ‖/‖θ−θ₀‖", *(names_of.get(of, of) for of in controls)]
-    lines = [f"**{kind}: remove {goal}**", "", header(["variant", *names])]
-    for name, cut in found.items():
-        beside = {one["name"]: told(one["selectivity"]) for one in cut["controls"]}
-        seeds, of = len(cut["seeds"]), len(variants[name]["seeds"])
-        label = name if seeds == of else f"{name}, {seeds} seeds of {of}"
-        lines.append(row([label, *cells_of(cut, retained), *(beside.get(of, "–") for of in controls)]))
-    return "\n".join(lines)
-
-
-def _in_common(variants: dict[str, Any]) -> str:
-    names = ["the star's cut: star / cheese", "the cheese's cut: cheese / star"]
-    names += [f"{figure}, {of}" for figure in ("smallest angle", "cosine of means") for of in COMMON[:2]]
-    lines = [
-        "**One thing or two?** Retention where a cut cared for nothing but the way; angles in degrees",
-        "",
-        header(["variant", *names, "smallest angle, random"]),
-    ]
-    for name, variant in variants.items():
-        common = variant["common"]
-        gradients = common["gradients"]
-        cuts = (
-            " / ".join(told(common["transfer"][goal][of]) for of in ("removed", "other"))
-            for goal in ("star", "cheese")
-        )
-        angles = [told(gradients["angles"][of][0]) for of in COMMON]
-        cosines = [told(gradients["cosines"][of]["all"]) for of in COMMON[:2]]
-        lines.append(row([name, *cuts, *angles[:2], *cosines, angles[2]]))
-    return "\n".join(lines)
-
-
-def _activations(variants: dict[str, Any]) -> str:
-    """By layer, the cosine of what a star and a cheese add to the activations; of schedules where they look unlike."""
-    found = {
-        name: layers
-        for name, variant in variants.items()
-        if (layers := variant["common"]["activations"].get("layers"))
-    }
-    if not found:
-        return ""
-    layers = list(next(iter(found.values())))
-    of = ("star and cheese", "one thing, other mazes")
-    lines = [header(["variant", *(f"{layer}: {one}" for layer in layers for one in of)])]
-    for name, there in found.items():
-        lines.append(row([name, *(told(there[layer][one]) for layer in layers for one in of)]))
-    return "**Cosine of what a star and a cheese add to the activations**\n\n" + "\n".join(lines)
-
-
-def spread(chosen: dict[str, Any]) -> str:
-    """Selectivity of the lowest and the highest seed."""
-    values = chosen["selectivity"]["values"]
-    return f"{number(min(values))} … {number(max(values))}"
+    return "\n\n".join(["\n".join(lines), *(removed(variants, goal) for goal in ("corner", "cheese"))])
 
 
 def main() -> None:
